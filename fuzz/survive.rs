@@ -10,6 +10,7 @@ use chrono::Weekday;
 use rtconfd::agents_api::{read_agents, read_page, read_pages};
 use rtconfd::calendar::{Agenda, Calendar, Filter, Window};
 use rtconfd::hours::{Interval, parse_day, parse_days, parse_week};
+use rtconfd::limits::files::MAX_LINES;
 use rtconfd::model::{Cell, Environment, Origin, PageId, RemotePage};
 use rtconfd::pages::{Desired, DesiredValue, UntypedValue};
 use rtconfd::schema::{Schema, check, differences};
@@ -35,7 +36,7 @@ pub const TARGETS: &[Target] = &[
 /// Places lie in the text.
 pub fn csv(data: &[u8]) {
     let file: Arc<str> = "t.csv".into();
-    let Ok(text) = decode(&file, data) else { return };
+    let Ok(text) = decode(&file, data, MAX_LINES) else { return };
     let header = text.lines().next().unwrap_or_default();
     let key = header.split(',').next().unwrap_or_default().trim().trim_matches('"');
     for (delimiter, key) in [(b',', Some(key)), (b',', None), (b';', None), (b'\t', None)] {
@@ -144,7 +145,7 @@ pub fn settings(data: &[u8]) {
         }
     }
     let file: Arc<str> = "m.json".into();
-    let Ok(text) = decode(&file, data) else { return };
+    let Ok(text) = decode(&file, data, MAX_LINES) else { return };
     if let Ok(node) = parse_json(&file, text) {
         let value: serde_json::Value = serde_json::from_str(text).expect("text that we accept is JSON");
         assert_eq!(node.to_json(), value);

@@ -16,7 +16,11 @@ limits! {
     "lines of a source or of the settings" => count(MAX_LINES), "the file is refused";
 
     const MAX_ROWS: usize = 200_000;
-    "CSV: rows" => count(MAX_ROWS), "the file is refused";
+    "CSV: rows" => count(MAX_ROWS), "the file is refused; its bytes, lines and cells grow with the setting",
+        "[`max_rows`](settings.md#sourcesname)";
+
+    const MOST_ROWS: u64 = 10_000_000;
+    "CSV: rows that the setting allows" => count(MOST_ROWS), "the settings are refused";
 
     /// Twenty columns for a hundred thousand rows.
     const MAX_CELLS: usize = 2_000_000;

@@ -10,7 +10,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use toml_edit::{ImDocument, Item};
 
-use crate::limits::files::MAX_NUMBER;
+use crate::limits::files::{MAX_LINES, MAX_NUMBER};
 use crate::limits::settings::{MAX_INTEGER_DIGITS, MAX_KEYS, MAX_SETTINGS_BYTES, MAX_SETTINGS_VALUES};
 use crate::model::{Origin, Problem, SourceText, nearest};
 use crate::written::{Entry, Node, Raw};
@@ -112,7 +112,7 @@ fn check_tables(node: &Node) -> Result<(), Problem> {
 pub(super) fn read(file: &Path, bytes: &[u8], surroundings: &Surroundings) -> Result<(Node, Report), Report> {
     check_size(file, bytes).map_err(|problem| Report::new(file, "").with(vec![problem]))?;
     let name: Arc<str> = file.display().to_string().into();
-    let text = match crate::tables::decode(&name, bytes) {
+    let text = match crate::tables::decode(&name, bytes, MAX_LINES) {
         Ok(text) => text.to_owned(),
         Err(problem) => return Err(Report::new(file, "").with(vec![problem])),
     };

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::compile::SourceUse;
+use crate::limits::files::MOST_ROWS;
 use crate::model::{Origin, Problem};
-use crate::tables::{FORMATS, Format, Layout, SourceFormat, format_named};
+use crate::tables::{FORMATS, Format, Layout, Size, SourceFormat, format_named};
 use crate::written::{Entry, Fields, Node, Reader, Text};
 
 /// A source file.
@@ -42,7 +43,8 @@ pub(super) fn file_path(reader: &Reader, node: &Node) -> Option<Text> {
 
 /// Reads one source.
 pub(super) fn read(reader: &Reader, entry: &Entry, directory: &Path) -> Option<Source> {
-    let fields = reader.table(&entry.node, "a source", &["path", "key", "format", "delimiter"])?;
+    let fields =
+        reader.table(&entry.node, "a source", &["path", "key", "format", "delimiter", "max_rows"])?;
     let path = file_path(reader, fields.require(reader, "path")?)?;
     let extension = Path::new(&path.value).extension().and_then(|extension| extension.to_str());
     let (name, origin) = match fields.get("format") {
@@ -72,7 +74,9 @@ fn unknown_format(name: &str, origin: &Origin) -> Problem {
 /// Reads the layout; reports keys that do not apply to the format.
 fn layout(reader: &Reader, fields: &Fields, of: &dyn SourceFormat, name: &str) -> Option<Layout> {
     let default = of.delimiter(name);
-    for (key, applies) in [("key", of.has_rows()), ("delimiter", default.is_some())] {
+    for (key, applies) in
+        [("key", of.has_rows()), ("max_rows", of.has_rows()), ("delimiter", default.is_some())]
+    {
         if let Some(node) = fields.get(key).filter(|_| !applies) {
             let message = format!("{key} does not apply to {}", of.name().to_uppercase());
             reader.note(Problem::at(&node.origin, message).hint(format!("remove {key}")));
@@ -86,7 +90,11 @@ fn layout(reader: &Reader, fields: &Fields, of: &dyn SourceFormat, name: &str) -
         Some(node) => Some(delimiter(reader, node)?),
         None => default,
     };
-    Some(Layout { delimiter, key })
+    let size = match fields.get("max_rows").filter(|_| of.has_rows()) {
+        Some(node) => Size::of_rows(usize::try_from(reader.integer(node, "max_rows", 1, MOST_ROWS)?).ok()?),
+        None => Size::default(),
+    };
+    Some(Layout { delimiter, key, size })
 }
 
 fn delimiter(reader: &Reader, node: &Node) -> Option<u8> {

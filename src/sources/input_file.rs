@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::calendar::Calendar;
 use crate::limits::files::WRITER_TIMEOUT;
 use crate::model::{Origin, Problem};
-use crate::tables::{self, Format, Table};
+use crate::tables::{self, Format, Size, Table};
 use crate::zone::Database;
 
 use super::read::{Content, ReadFiles, Stamp, Unread};
@@ -167,7 +167,11 @@ impl InputFile {
         if stamp.is_some() && stamp == self.stamp {
             return ReadResult::default();
         }
-        let found = reader.read(&self.path);
+        let size = match &self.kind {
+            Kind::Source(format) => format.layout.size,
+            Kind::Calendar => Size::default(),
+        };
+        let found = reader.read(&self.path, size.bytes);
         let unread = found.as_ref().err().is_some_and(|unread| unread.may_pass);
         let known = match (&found, &self.taken) {
             (Ok(content), Some(Ok(taken))) => content.bytes == *taken,
@@ -357,6 +361,6 @@ fn table(file: &Arc<str>, bytes: &[u8], format: &Format) -> Result<Table, Proble
         return Err(Problem::at(&Origin::line(file, 1), "the file is empty")
             .hint("write the file again: an empty file changes nothing"));
     }
-    let text = tables::decode(file, bytes)?;
+    let text = tables::decode(file, bytes, format.layout.size.lines)?;
     format.of.parse(file, text, &format.layout)
 }

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{self, Clock, WallClock};
-use crate::limits::files::MAX_FILE_BYTES;
 use crate::regular_file;
 
 use super::writers::writer_of;
@@ -42,11 +41,11 @@ pub struct Content {
 
 /// A source of file contents.
 pub trait ReadFiles: std::fmt::Debug + Send {
-    /// Reads a file's current content.
+    /// Reads a file's current content, of at most some bytes.
     ///
     /// # Errors
     /// Returns an error when it is missing, not a regular file, too large, or unreadable.
-    fn read(&self, path: &Path) -> Result<Content, Unread>;
+    fn read(&self, path: &Path, most: u64) -> Result<Content, Unread>;
 
     /// Returns the stamp of a file that has been untouched for a while; `None` if it is unreliable.
     ///
@@ -69,8 +68,8 @@ pub struct Disk {
 }
 
 impl ReadFiles for Disk {
-    fn read(&self, path: &Path) -> Result<Content, Unread> {
-        let (bytes, metadata, steady) = read(path)?;
+    fn read(&self, path: &Path, most: u64) -> Result<Content, Unread> {
+        let (bytes, metadata, steady) = read(path, most)?;
         Ok(Content { bytes, steady, quiet: steady && self.is_quiet(path, &metadata) })
     }
 
@@ -115,29 +114,30 @@ pub struct Unread {
 }
 
 /// Reads a file: its content, its metadata, and true if it was not written to meanwhile.
-fn read(path: &Path) -> Result<(Arc<[u8]>, Metadata, bool), Unread> {
+fn read(path: &Path, most: u64) -> Result<(Arc<[u8]>, Metadata, bool), Unread> {
     let unread = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => Unread { why: "the file is missing".to_owned(), may_pass: false },
         ErrorKind::InvalidInput => Unread { why: "this is not a regular file".to_owned(), may_pass: true },
         _ => Unread { why: format!("the file cannot be read: {error}"), may_pass: true },
     };
     let (mut file, before) = regular_file::open(path).map_err(unread)?;
-    if before.len() > MAX_FILE_BYTES {
-        return Err(too_large());
+    if before.len() > most {
+        return Err(too_large(most));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(before.len()).unwrap_or(0));
-    (&mut file).take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unread)?;
+    (&mut file).take(most + 1).read_to_end(&mut bytes).map_err(unread)?;
     let after = file.metadata().map_err(unread)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(too_large());
+    if bytes.len() as u64 > most {
+        return Err(too_large(most));
     }
     let steady = stamp(&before) == stamp(&after);
     Ok((bytes.into(), after, steady))
 }
 
-fn too_large() -> Unread {
-    let most = MAX_FILE_BYTES >> 20;
-    let why = format!("the file is larger than {most} MiB (hint: split it into several sources)");
+fn too_large(most: u64) -> Unread {
+    let most = most >> 20;
+    let hint = "hint: split it into several sources, or set max_rows of the source";
+    let why = format!("the file is larger than {most} MiB ({hint})");
     Unread { why, may_pass: false }
 }
 
@@ -168,7 +168,7 @@ mod tests {
             File::options().append(true).open(&path).unwrap().set_modified(ahead.into()).unwrap();
         };
         let disk = Disk::default();
-        let is_quiet = || disk.read(&path).unwrap().quiet;
+        let is_quiet = || disk.read(&path, 1 << 20).unwrap().quiet;
         write("site\nLeeds\n");
         assert!(!is_quiet());
         let began = Instant::now();

@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 
 use csv_core::{ReadFieldResult, ReaderBuilder};
 
-use crate::limits::files::{MAX_CELL_BYTES, MAX_CELLS, MAX_COLUMN_NAME, MAX_COLUMNS, MAX_REJECTED, MAX_ROWS};
+use crate::limits::files::{MAX_CELL_BYTES, MAX_COLUMN_NAME, MAX_COLUMNS, MAX_REJECTED};
 use crate::model::{Cell, Origin, Problem, Row, SourceText};
 
-use super::format::{Layout, SourceFormat};
+use super::format::{Layout, Size, SourceFormat};
 use super::{Rejected, Rows, Table};
 
 /// Comma-separated values (RFC 4180).
@@ -38,7 +38,7 @@ impl SourceFormat for Csv {
 
     fn parse(&self, file: &Arc<str>, text: &str, layout: &Layout) -> Result<Table, Problem> {
         let delimiter = layout.delimiter.unwrap_or(b',');
-        parse(file, text, delimiter, layout.key.as_deref()).map(Table::Rows)
+        parse_sized(file, text, delimiter, layout.key.as_deref(), layout.size).map(Table::Rows)
     }
 }
 
@@ -50,7 +50,17 @@ impl SourceFormat for Csv {
 /// Fails for problems that make the whole file unusable. A bad row is only added to
 /// [`Rows::rejected`].
 pub fn parse(file: &Arc<str>, text: &str, delimiter: u8, key: Option<&str>) -> Result<Rows, Problem> {
-    check_count(file, text, delimiter)?;
+    parse_sized(file, text, delimiter, key, Size::default())
+}
+
+fn parse_sized(
+    file: &Arc<str>,
+    text: &str,
+    delimiter: u8,
+    key: Option<&str>,
+    size: Size,
+) -> Result<Rows, Problem> {
+    check_count(file, text, delimiter, size)?;
     let (delimiter, start) = declared(text).unwrap_or((delimiter, 0));
     let mut records = read_records(file, text, start, delimiter)?;
     // Spreadsheets write a row of delimiters for a cleared row.
@@ -146,12 +156,12 @@ fn without_empty_columns(records: &mut [Vec<Cell>]) -> Result<(), Problem> {
 }
 
 /// Rejects a table that is too large before anything is built from it.
-fn check_count(file: &Arc<str>, text: &str, delimiter: u8) -> Result<(), Problem> {
+fn check_count(file: &Arc<str>, text: &str, delimiter: u8, size: Size) -> Result<(), Problem> {
     // This count includes delimiters and line ends within quotes, so only a large count is
     // verified.
     let ends = |byte: &&u8| **byte == delimiter || matches!(**byte, b'\n' | b'\r');
     let at_most = text.as_bytes().iter().filter(ends).count();
-    if at_most < MAX_ROWS {
+    if at_most < size.rows {
         return Ok(());
     }
     let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
@@ -169,9 +179,10 @@ fn check_count(file: &Arc<str>, text: &str, delimiter: u8) -> Result<(), Problem
             ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
         }
         // The header is a row as well.
-        if cells > MAX_CELLS || rows > MAX_ROWS + 1 {
-            let message = format!("the table has more than {MAX_ROWS} rows or {MAX_CELLS} cells");
-            return Err(Problem::at(&Origin::line(file, 1), message).hint("split it into several sources"));
+        if cells > size.cells || rows > size.rows + 1 {
+            let message = format!("the table has more than {} rows or {} cells", size.rows, size.cells);
+            let hint = "split it into several sources, or set max_rows of the source";
+            return Err(Problem::at(&Origin::line(file, 1), message).hint(hint));
         }
     }
 }

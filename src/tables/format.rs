@@ -1,5 +1,6 @@
 //! The interface of a source format.
 
+use crate::limits::files::{MAX_CELLS, MAX_FILE_BYTES, MAX_LINES, MAX_ROWS};
 use std::sync::Arc;
 
 use crate::model::Problem;
@@ -46,4 +47,38 @@ pub struct Layout {
     pub delimiter: Option<u8>,
     /// The column that identifies a row.
     pub key: Option<String>,
+    /// The size that a file may have.
+    pub size: Size,
+}
+
+/// The size that a file may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// The bytes.
+    pub bytes: u64,
+    /// The lines.
+    pub lines: usize,
+    /// The rows.
+    pub rows: usize,
+    /// The cells of all rows.
+    pub cells: usize,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { bytes: MAX_FILE_BYTES, lines: MAX_LINES, rows: MAX_ROWS, cells: MAX_CELLS }
+    }
+}
+
+impl Size {
+    /// Returns the size of a file with other rows; its bytes, lines and cells grow alike.
+    pub fn of_rows(rows: usize) -> Self {
+        let times = rows.div_ceil(MAX_ROWS).max(1);
+        Self {
+            bytes: MAX_FILE_BYTES * times as u64,
+            lines: MAX_LINES * times,
+            rows,
+            cells: MAX_CELLS * times,
+        }
+    }
 }

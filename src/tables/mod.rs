@@ -9,12 +9,11 @@ mod registry;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use crate::limits::files::MAX_LINES;
 use crate::model::{Origin, Problem, Row, SourceText};
 use crate::written::Node;
 
 pub use csv::parse as parse_csv;
-pub(crate) use format::{Layout, SourceFormat};
+pub(crate) use format::{Layout, Size, SourceFormat};
 pub use json::parse as parse_json;
 pub(crate) use json_size::JsonSize;
 pub(crate) use registry::{FORMATS, Format, format_named, names_of_formats};
@@ -98,14 +97,14 @@ impl Rows {
     }
 }
 
-/// Decodes bytes as UTF-8, with or without a byte order mark.
+/// Decodes bytes of at most some lines as UTF-8, with or without a byte order mark.
 ///
 /// # Errors
 /// Fails on too many lines, invalid UTF-8 and NUL bytes. The error names the place, the fix,
 /// and for invalid UTF-8 the likely encoding.
-pub fn decode<'b>(file: &Arc<str>, bytes: &'b [u8]) -> Result<&'b str, Problem> {
-    if bytes.iter().filter(|byte| **byte == b'\n').count() > MAX_LINES {
-        return Err(Problem::at(&Origin::line(file, 1), format!("the file has more than {MAX_LINES} lines"))
+pub fn decode<'b>(file: &Arc<str>, bytes: &'b [u8], lines: usize) -> Result<&'b str, Problem> {
+    if bytes.iter().filter(|byte| **byte == b'\n').count() > lines {
+        return Err(Problem::at(&Origin::line(file, 1), format!("the file has more than {lines} lines"))
             .hint("remove blank lines, or split the file"));
     }
     if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {

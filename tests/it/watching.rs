@@ -347,10 +347,10 @@ struct Counting {
 }
 
 impl ReadFiles for Counting {
-    fn read(&self, path: &Path) -> Result<Content, Unread> {
+    fn read(&self, path: &Path, most: u64) -> Result<Content, Unread> {
         match self.broken.load(Ordering::SeqCst) {
             true => Err(Unread { why: "too many open files".to_owned(), may_pass: true }),
-            false => self.disk.read(path),
+            false => self.disk.read(path, most),
         }
     }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::limits::files::MAX_LINES;
 use crate::model::{PageId, Problem, RemotePage};
 use crate::schema::Difference;
 use crate::sources::{Disk, ReadFiles};
-use crate::tables;
+use crate::tables::{self, Size};
 
 use crate::cli::output;
 
@@ -35,11 +36,11 @@ impl FromStr for Place {
 /// Returns the schema in a file.
 pub(super) fn read_file(path: &Path) -> Result<Value, Problem> {
     let name: Arc<str> = path.display().to_string().into();
-    let content = Disk::default().read(path).map_err(|error| {
+    let content = Disk::default().read(path, Size::default().bytes).map_err(|error| {
         Problem::new(format!("{name}: {}", error.why))
             .hint("name a JSON file, or a page as AGENT/environment, with sandbox, pre-release or live")
     })?;
-    let text = tables::decode(&name, &content.bytes)?;
+    let text = tables::decode(&name, &content.bytes, MAX_LINES)?;
     let schema = tables::parse_json(&name, text)?.to_json();
     match schema.is_object() {
         true => Ok(schema),

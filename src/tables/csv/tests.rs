@@ -112,9 +112,26 @@ fn a_key_is_trimmed_everywhere_it_is_used() {
 #[test]
 fn other_encodings_are_refused_by_name() {
     let file = "t.csv".into();
-    let problem = super::super::decode(&file, b"k,a\n1,caf\xE9\n").unwrap_err().to_string();
+    let problem = super::super::decode(&file, b"k,a\n1,caf\xE9\n", 10).unwrap_err().to_string();
     assert!(problem.starts_with("t.csv:2:6: byte 0xE9 is not UTF-8"), "{problem}");
     assert!(problem.contains("Windows-1252"), "{problem}");
-    assert!(super::super::decode(&file, b"\xFF\xFEk\0").is_err());
-    assert_eq!(super::super::decode(&file, b"\xEF\xBB\xBFk").unwrap(), "k");
+    assert!(super::super::decode(&file, b"\xFF\xFEk\0", 10).is_err());
+    assert_eq!(super::super::decode(&file, b"\xEF\xBB\xBFk", 10).unwrap(), "k");
+}
+
+#[test]
+fn a_table_may_have_as_many_rows_as_its_source_allows() {
+    let table = format!("site\n{}", "a\n".repeat(250_000));
+    let parse = |rows| {
+        let layout = Layout { size: Size::of_rows(rows), ..Layout::default() };
+        Csv.parse(&"t.csv".into(), &table, &layout).map(drop).map_err(|problem| problem.to_string())
+    };
+    assert_eq!(parse(250_000), Ok(()));
+    for rows in [1, 200_000, 249_999] {
+        let reported = parse(rows).unwrap_err();
+        assert!(reported.contains(&format!("more than {rows} rows")), "{reported}");
+        assert!(reported.contains("set max_rows of the source"), "{reported}");
+    }
+    assert_eq!(Size::of_rows(1_000_000).bytes, 5 * Size::default().bytes);
+    assert_eq!(Size::of_rows(1), Size { rows: 1, ..Size::default() });
 }

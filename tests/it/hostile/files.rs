@@ -2,6 +2,7 @@
 
 use rtconfd::calendar::{Calendar, Window};
 use rtconfd::hours::{parse_day, parse_days, parse_week};
+use rtconfd::limits::files::MAX_LINES;
 use rtconfd::model::nearest;
 use rtconfd::sources::Files;
 use rtconfd::tables::{parse_csv, parse_json};
@@ -193,7 +194,8 @@ fn a_document_beyond_its_limits_is_refused_with_its_position() {
 #[test]
 fn blank_lines_count_towards_the_line_limit() {
     let blank = "k\n1\n".to_owned() + &"\n".repeat(1_000_000);
-    let reported = rtconfd::tables::decode(&"t.csv".into(), blank.as_bytes()).unwrap_err().to_string();
+    let reported =
+        rtconfd::tables::decode(&"t.csv".into(), blank.as_bytes(), MAX_LINES).unwrap_err().to_string();
     assert!(reported.contains("more than 1000000 lines"), "{reported}");
 }
 

@@ -46,7 +46,7 @@ const APART: TimeDelta = TimeDelta::minutes(65);
 struct Memory(Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>);
 
 impl ReadFiles for Memory {
-    fn read(&self, path: &Path) -> Result<Content, Unread> {
+    fn read(&self, path: &Path, _: u64) -> Result<Content, Unread> {
         let files = self.0.lock().unwrap();
         let missing = || Unread { why: "the file is missing".to_owned(), may_pass: false };
         let bytes = files.get(path).ok_or_else(missing)?;
