@@ -15,6 +15,7 @@ use crate::model::{Instant, Problem, Severity, Variable};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas};
 use crate::settings::Settings;
+use crate::store::Reading;
 use crate::web;
 
 use super::ahead::{Ahead, look_ahead};
@@ -37,11 +38,14 @@ pub struct Arguments {
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     let from = arguments.at.unwrap_or_else(load::now);
     let to = from.checked_add_signed(HORIZON).unwrap_or(from);
-    let view = match load::view(global, Some(from), Some(to)) {
-        Ok(view) => view?,
+    let settings = match load::settings(global) {
+        Ok(settings) => settings,
         Err(exit) => return Ok(exit),
     };
+    let (reading, unusable) = read_store(&settings, arguments.offline)?;
+    let view = load::view_with(settings, reading, Some(from), Some(to))?;
     let mut problems = view.problems();
+    problems.extend(unusable);
     problems.extend(view.ending(from));
     problems.extend(running_out(view.newest(), &view.settings.blueprint, &view.revision.inputs, from));
     problems.extend(suspicious_hours(view.newest(), &view.settings.blueprint, &view.revision.inputs));
@@ -146,6 +150,27 @@ fn look_ahead_at(pages: &[Page], from: Instant, to: Instant) -> Vec<Ahead> {
         None => evaluated.next(),
     };
     pages.iter().filter_map(ahead).collect()
+}
+
+/// Opens the store for reading; a database that cannot be used is a warning.
+///
+/// Settings are also checked where the database cannot be reached, and offline it is not tried.
+fn read_store(
+    settings: &Settings,
+    is_offline: bool,
+) -> anyhow::Result<(Option<Box<dyn Reading>>, Option<Problem>)> {
+    let location = settings.store.path.location();
+    if location.is_shared() && is_offline {
+        return Ok((None, None));
+    }
+    match location.read(Some(&settings.owner())) {
+        Ok(None) if location.is_shared() => {
+            let problem = Problem::new(format!("no store found in the database {}", settings.store.path));
+            Ok((None, Some(problem.hint("create it with rtconfd store create").warning())))
+        }
+        Err(error) if location.is_shared() => Ok((None, Some(Problem::new(error.to_string()).warning()))),
+        read => Ok((read?, None)),
+    }
 }
 
 /// Checks the needs of `run` beyond settings and inputs.

@@ -142,9 +142,19 @@ pub fn other_owner(reading: &dyn Reading, owner: &Owner) -> Option<Problem> {
 
 /// Returns the view for loaded settings.
 pub fn view_of(settings: Settings, from: Option<Instant>, to: Option<Instant>) -> anyhow::Result<View> {
+    let reading = settings.store.path.location().read(Some(&settings.owner()))?;
+    view_with(settings, reading, from, to)
+}
+
+/// Returns the view for loaded settings and the contents of a store, if there is one.
+pub fn view_with(
+    settings: Settings,
+    reading: Option<Box<dyn Reading>>,
+    from: Option<Instant>,
+    to: Option<Instant>,
+) -> anyhow::Result<View> {
     let from = from.unwrap_or_else(now);
     let to = to.unwrap_or(from);
-    let reading = settings.store.path.location().read(Some(&settings.owner()))?;
     output::show_problems(&reading.as_deref().and_then(|reading| other_owner(reading, &settings.owner())));
     let known = reading.map(|reading| Known::read(&*reading, from)).transpose()?;
     let Known { stored, remembered, recent, approved, out, noted, overrides } = known.unwrap_or_default();
