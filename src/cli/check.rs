@@ -152,13 +152,13 @@ fn look_ahead_at(pages: &[Page], from: Instant, to: Instant) -> Vec<Ahead> {
     pages.iter().filter_map(ahead).collect()
 }
 
+/// The store, if there is one, and the reason why it cannot be used.
+type StoreRead = (Option<Box<dyn Reading>>, Option<Problem>);
+
 /// Opens the store for reading; a database that cannot be used is a warning.
 ///
 /// Settings are also checked where the database cannot be reached, and offline it is not tried.
-fn read_store(
-    settings: &Settings,
-    is_offline: bool,
-) -> anyhow::Result<(Option<Box<dyn Reading>>, Option<Problem>)> {
+fn read_store(settings: &Settings, is_offline: bool) -> anyhow::Result<StoreRead> {
     let location = settings.store.path.location();
     if location.is_shared() && is_offline {
         return Ok((None, None));

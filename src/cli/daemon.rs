@@ -1,6 +1,7 @@
 //! The daemon: what lasts through reloads of the settings and through times of standby.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail};
@@ -18,7 +19,7 @@ use crate::reconcile::{ActiveRevision, Driver, Feed, Mode, Supervisor};
 use crate::settings::Settings;
 use crate::sources::{Files, OtherFiles, Watch, Watched, watch};
 use crate::store::{Store, StoreError};
-use crate::web;
+use crate::web::{self, Standby};
 use crate::zoneinfo;
 
 use super::claims::{Claims, lock};
@@ -38,6 +39,8 @@ pub async fn run(
 ) -> anyhow::Result<Exit> {
     let (mut daemon, mut settings) = (Daemon::start(global, &settings, clock).await?, settings);
     let mut store = store;
+    // The socket goes before the lock of the store: its path is free for the next daemon then.
+    let mut last = None;
     loop {
         let held = match store.take() {
             Some(store) => store,
@@ -46,18 +49,25 @@ pub async fn run(
                 None => break,
             },
         };
+        last = Some(held.clone());
         match daemon.keep(&mut settings, held).await {
             Ok(()) => break,
             // What is lost to another replica, or with the database, can be had again.
             Err(error) if settings.store.path.location().is_shared() && standby::is_lost(&error) => {
                 tracing::error!("standing by: {error:#}");
                 daemon.let_go(&error).await;
+                last = None;
             }
             Err(error) => return Err(error),
         }
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     daemon.notifications.stop().await;
+    if let Some(cluster) = &daemon.handles.cluster {
+        cluster.leave().await;
+    }
+    drop(daemon);
+    drop(last);
     tracing::info!("stopped");
     Ok(OK)
 }
@@ -75,6 +85,8 @@ struct Daemon<'g> {
     notifications: notify::Notifications,
     /// It lasts through reloads: between two claims another daemon could take the variables.
     claims: Option<Arc<Mutex<Claims>>>,
+    /// True once the store was open, or another replica had it: from then on nothing ends the daemon.
+    was_running: bool,
 }
 
 impl<'g> Daemon<'g> {
@@ -83,7 +95,7 @@ impl<'g> Daemon<'g> {
         let next = reload::Next::default();
         let (feed, fed) = mpsc::channel(64);
         let (mut handles, asked) = web::Handles::new(feed.clone(), clock.now());
-        let relay = settings.store.path.location().relay();
+        let relay = settings.store.path.location().relay(true);
         let taken = relay.map(|(relay, taken)| {
             handles.cluster = Some(web::Cluster::new(relay));
             taken
@@ -112,6 +124,7 @@ impl<'g> Daemon<'g> {
             _socket: socket,
             notifications,
             claims: None,
+            was_running: false,
         })
     }
 
@@ -120,6 +133,7 @@ impl<'g> Daemon<'g> {
     /// # Errors
     /// When the store fails, or the first settings cannot be used. `settings` are the active ones then.
     async fn keep(&mut self, settings: &mut Settings, store: Arc<dyn Store>) -> anyhow::Result<()> {
+        self.was_running = true;
         self.handles.pulses.watch(store.pulse());
         let mut active: Option<ActiveRevision> = None;
         // The settings before a reload, and the reload itself until it has succeeded.
@@ -200,8 +214,11 @@ impl<'g> Daemon<'g> {
     async fn stand_by(&mut self, settings: &mut Settings) -> anyhow::Result<Option<Arc<dyn Store>>> {
         let supervisor = Systemd::new(self.handles.pulses.clone(), None);
         supervisor.ready();
+        // A reload that came while the store was lost.
+        if let Some(newer) = reload::take(&self.next) {
+            self.follow(newer, settings).await;
+        }
         let mut beat = supervisor.beat().map(interval);
-        let mut is_first = true;
         let mut shown = String::new();
         loop {
             let mut opening = standby::open(settings);
@@ -221,7 +238,7 @@ impl<'g> Daemon<'g> {
                     () = standby::next_beat(&mut beat) => supervisor.alive(),
                 }
             };
-            let why = match opened {
+            let standby = match opened {
                 Ok(store) => {
                     if let Some(cluster) = &self.handles.cluster {
                         cluster.note(None);
@@ -229,18 +246,21 @@ impl<'g> Daemon<'g> {
                     tracing::info!("this replica holds the lease");
                     return Ok(Some(store));
                 }
-                Err(StoreError::InUse { other, .. }) => format!("{other} holds the lease"),
-                Err(error) if is_first && !standby::is_temporary(&error) => return Err(error.into()),
-                Err(error) => error.to_string(),
+                Err(StoreError::InUse { other, .. }) => {
+                    Standby { why: format!("{other} holds the lease"), is_ready: true }
+                }
+                Err(error) if !self.was_running && !standby::is_temporary(&error) => return Err(error.into()),
+                Err(error) => Standby { why: error.to_string(), is_ready: false },
             };
-            is_first = false;
-            if shown != why {
+            self.was_running = true;
+            let why = &standby.why;
+            if shown != *why {
                 tracing::warn!("standing by: {why}");
                 let _ = sd_notify::notify(&[NotifyState::Status(&format!("standing by: {why}"))]);
-                shown.clone_from(&why);
+                shown.clone_from(why);
             }
             if let Some(cluster) = &self.handles.cluster {
-                cluster.note(Some(why));
+                cluster.note(Some(standby));
             }
             sleep(POLL).await;
         }
@@ -258,12 +278,13 @@ impl<'g> Daemon<'g> {
             Err(error) => Err(vec![Problem::new(format!("{error:#}"))]),
         };
         newer.end(&self.handles.board, self.clock.now(), result);
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
     }
 
     /// Gives up what belongs to the store that was lost.
     async fn let_go(&mut self, error: &anyhow::Error) {
         if let Some(cluster) = &self.handles.cluster {
-            cluster.note(Some(format!("{error:#}")));
+            cluster.note(Some(Standby { why: format!("{error:#}"), is_ready: false }));
         }
         self.notifications.stop().await;
         self.claims = None;
@@ -347,7 +368,11 @@ fn socket(settings: &Settings, handles: &web::Handles) -> anyhow::Result<Option<
             );
         }
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
+                .with_context(|| format!("cannot create {}", folder.display()))?;
         }
     }
     web::serve_socket(&path, handles.clone()).map(Some).with_context(|| {

@@ -33,8 +33,8 @@ pub fn find(global: &Global) -> anyhow::Result<Contact> {
     }
     // Of replicas that share a store, the active one may run on another machine.
     let location = place.store.location();
-    if location.is_shared() && location.is_in_use() {
-        let relay = location.relay().map(|(relay, _)| Daemon::through(relay));
+    if location.is_shared() && location.read(None)?.is_some() && location.is_in_use() {
+        let relay = location.relay(false).map(|(relay, _)| Daemon::through(relay));
         return Ok(relay.map_or(Contact::NoDaemon(place.store), Contact::Running));
     }
     if !place.is_named {

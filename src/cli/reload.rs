@@ -175,6 +175,12 @@ fn announce() {
 pub async fn run(global: &Global) -> anyhow::Result<Exit> {
     let daemon = emergency::running_daemon(global)?;
     match daemon.reload().await? {
+        Ok(answer) if answer["standby"] == true => {
+            output::print(
+                "The settings were reloaded. This replica stands by: they count when it is active.\n",
+            );
+            Ok(OK)
+        }
         Ok(answer) => match answer["held"].as_str() {
             None => {
                 output::print("The settings were reloaded and are active.\n");

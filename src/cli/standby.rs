@@ -37,11 +37,12 @@ pub fn is_temporary(error: &StoreError) -> bool {
             | StoreError::TakenOver { .. }
             | StoreError::LeaseEnded { .. }
             | StoreError::Closed
+            | StoreError::Rewound { .. }
     )
 }
 
 /// Returns true if the store was lost to another replica, or with the database.
 pub fn is_lost(error: &anyhow::Error) -> bool {
     let store = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
-    store.is_some_and(|error| is_temporary(error) || matches!(error, StoreError::Rewound { .. }))
+    store.is_some_and(is_temporary)
 }

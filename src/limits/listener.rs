@@ -30,11 +30,10 @@ limits! {
     "body of a request" => format!("{}, {}", bytes(MAX_BODY_BYTES), time(BODY_TIMEOUT)),
         "422; for the webhook it counts as empty";
 
-    /// A store that commits slowly needs a while.
-    /// An answer to a request at a replica that stands by goes through the database.
     const MAX_ANSWER_BYTES: usize = 64 << 20;
     "answer that goes through the database" => bytes(MAX_ANSWER_BYTES), "an error at replicas that stand by";
 
+    /// A store that commits slowly needs a while.
     const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
     "answer of the daemon" => time(ANSWER_TIMEOUT), "503";
 

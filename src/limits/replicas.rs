@@ -35,6 +35,9 @@ limits! {
     "answer of the database" => time(DATABASE_TIMEOUT),
         "the connection is closed, and the replica becomes a standby";
 
+    const READING_TIMEOUT: Duration = Duration::from_secs(120);
+    "answer of the database to a command that only reads" => time(READING_TIMEOUT), "the command fails";
+
     const REQUESTS_POLL: Duration = Duration::from_millis(250);
     const ANSWERS_POLL: Duration = Duration::from_millis(50);
     const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);

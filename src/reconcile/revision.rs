@@ -182,6 +182,17 @@ pub fn revision_id(written: &str, revision: &Revision, zones: &Database) -> Stri
     format!("r{start}")
 }
 
+/// Returns the versions of the settings that affect values, and of each file, each with its name.
+pub fn parts_of(written: &str, revision: &Revision) -> BTreeSet<String> {
+    let version = |name: &str, digest: &[u8]| {
+        let start: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        format!("{name} {start}")
+    };
+    let settings = version("settings", &Sha256::digest(deciding(written).as_bytes()));
+    let files = revision.digests.iter().map(|(path, digest)| version(path, digest));
+    files.chain([settings]).collect()
+}
+
 /// A revision that waits for approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {

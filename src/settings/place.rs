@@ -139,9 +139,15 @@ fn scan(text: &str) -> Result<BTreeMap<String, String>, ()> {
         let (key, value) = match (section, key.trim()) {
             ("store", key) => (key, value),
             ("", "store") => {
-                let inner = value.trim().strip_prefix('{').and_then(|inner| inner.split_once('='));
-                let Some((key, value)) = inner else { return Err(()) };
-                (key.trim(), value)
+                let Some(inner) = value.trim().strip_prefix('{') else { return Err(()) };
+                for entry in inner.split('}').next().unwrap_or_default().split(',') {
+                    let Some((key, value)) = entry.split_once('=') else { return Err(()) };
+                    match LOCATING.contains(&key.trim()) {
+                        true => drop(found.insert(key.trim().to_owned(), scanned(value.trim())?)),
+                        false => is_unclear |= !is_without_place(key.trim()),
+                    }
+                }
+                continue;
             }
             ("", key) => match key.strip_prefix("store.") {
                 Some(key) => (key, value),
@@ -196,6 +202,7 @@ mod tests {
             ("[store]\npath = d.sqlite\n[[page", Some("d.sqlite")),
             ("store = { path = \"e.sqlite\" }\n[[page", Some("e.sqlite")),
             ("[store]\nowner = \"a\"\npath = \"g.sqlite\"\n[[page", Some("g.sqlite")),
+            ("store = { owner = \"a\", path = \"h.sqlite\" }\n[[page", Some("h.sqlite")),
             ("[hours]\npath = \"f.sqlite\"\nx = [", None),
             ("[[page", None),
             ("", None),

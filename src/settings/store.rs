@@ -176,7 +176,11 @@ fn read_database(
         Ok(database) if fields.get("path").is_none() => return Some(Some(database)),
         Ok(_) => Problem::at(&url.origin, "store.url and store.path exclude each other")
             .hint("keep store.url for several replicas, and store.path for one"),
-        Err((why, hint)) => Problem::at(&url.origin, format!("invalid store.url: {why}")).hint(hint),
+        Err((why, hint)) => Problem {
+            // It may contain a password.
+            secret: true,
+            ..Problem::at(&url.origin, format!("invalid store.url: {why}")).hint(hint)
+        },
     };
     reader.note(problem);
     None

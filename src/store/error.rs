@@ -172,7 +172,7 @@ pub enum StoreError {
     #[error(
         "the store {path} lost {lost} transactions that it had confirmed, so nothing is sent (hint: a \
          failover to a lagging standby or a restore may do this: check the overrides, use synchronous \
-         replication, and restart all replicas to go on)"
+         replication, and restart the replicas to go on)"
     )]
     Rewound {
         /// The database.

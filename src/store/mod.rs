@@ -130,8 +130,8 @@ pub trait Location: Send + Sync {
         false
     }
 
-    /// Connects to the programs that share the store; `None` if none can.
-    fn relay(&self) -> Option<(Relay, mpsc::Receiver<Taken>)> {
+    /// Connects to the programs that share the store, as one of them or only to ask; `None` if none can.
+    fn relay(&self, _is_replica: bool) -> Option<(Relay, mpsc::Receiver<Taken>)> {
         None
     }
 

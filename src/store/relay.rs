@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::clock::{Clock, WallClock};
+use crate::limits::replicas::REQUEST_TIMEOUT;
 
 /// A request that another replica carries out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,8 +90,10 @@ impl Taken {
 /// A command to the thread of a relay.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Send a request, and report what became of it.
-    Ask(Request, oneshot::Sender<Asked>),
+    /// Send a request, and report what became of it until an end in time since the machine started.
+    Ask(Request, oneshot::Sender<Asked>, Duration),
+    /// Remove this replica from the list, and report it.
+    Leave(oneshot::Sender<()>),
     /// Send an answer.
     Answer(i64, Response),
 }
@@ -119,6 +125,9 @@ impl Ends {
     }
 }
 
+/// The wait for the end of a replica's sign of life.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Most requests that a replica has taken and not begun.
 const WAITING: usize = 64;
 
@@ -126,7 +135,8 @@ const WAITING: usize = 64;
 pub(super) fn channel() -> (Relay, mpsc::Receiver<Taken>, Ends) {
     let (send, commands) = blocking::channel();
     let (taken, requests) = mpsc::channel(WAITING);
-    let (replicas, seen) = watch::channel(Replicas::default());
+    let failure = Some("the database was not reached yet".to_owned());
+    let (replicas, seen) = watch::channel(Replicas { all: Vec::new(), failure });
     let is_active = Arc::new(AtomicBool::new(false));
     let relay = Relay { commands: send.clone(), is_active: is_active.clone(), replicas: seen };
     (relay, requests, Ends { commands, is_active, replicas, again: send, taken })
@@ -136,9 +146,18 @@ impl Relay {
     /// Sends a request to the active replica and waits for what becomes of it.
     pub async fn ask(&self, request: Request) -> Asked {
         let (answer, answered) = oneshot::channel();
-        match self.commands.send(Command::Ask(request, answer)) {
+        let until = WallClock.uptime() + REQUEST_TIMEOUT;
+        match self.commands.send(Command::Ask(request, answer, until)) {
             Ok(()) => answered.await.unwrap_or(Asked::Unanswered),
             Err(_) => Asked::NotTaken,
+        }
+    }
+
+    /// Removes this replica from the list of those that live, if the database answers soon.
+    pub async fn leave(&self) {
+        let (done, left) = oneshot::channel();
+        if self.commands.send(Command::Leave(done)).is_ok() {
+            let _ = tokio::time::timeout(LEAVE_TIMEOUT, left).await;
         }
     }
 

@@ -14,25 +14,40 @@ use super::wire;
 #[derive(Clone, Debug)]
 pub struct Cluster {
     relay: Relay,
-    /// The reason why this replica stands by; `None` while it is active.
-    standby: Arc<Mutex<Option<String>>>,
+    /// `None` while this replica is active.
+    standby: Arc<Mutex<Option<Standby>>>,
+}
+
+/// Why a replica stands by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standby {
+    /// The reason.
+    pub why: String,
+    /// True if it could take over; false if something keeps it from that.
+    pub is_ready: bool,
 }
 
 impl Cluster {
     /// Returns the state of a replica that stands by.
     pub fn new(relay: Relay) -> Self {
-        Self { relay, standby: Arc::new(Mutex::new(Some("it has just started".to_owned()))) }
+        let standby = Standby { why: "it has just started".to_owned(), is_ready: false };
+        Self { relay, standby: Arc::new(Mutex::new(Some(standby))) }
     }
 
     /// Notes why this replica stands by; `None` once it is active.
-    pub fn note(&self, standby: Option<String>) {
+    pub fn note(&self, standby: Option<Standby>) {
         self.relay.set_active(standby.is_none());
         *self.standby.lock().unwrap_or_else(PoisonError::into_inner) = standby;
     }
 
     /// Returns why this replica stands by; `None` while it is active.
-    pub fn standby(&self) -> Option<String> {
+    pub fn standby(&self) -> Option<Standby> {
         self.standby.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Removes this replica from the list of those that live.
+    pub async fn leave(&self) {
+        self.relay.leave().await;
     }
 
     /// Returns the replicas, as last seen.

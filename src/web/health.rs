@@ -55,9 +55,11 @@ pub(super) async fn live(State(driver): State<Handles>) -> Response {
 ///
 /// A replica that stands by is ready if it reaches the database.
 pub(super) async fn ready(State(driver): State<Handles>) -> Response {
-    if let Some((cluster, why)) = driver.standby().and_then(|cluster| Some((cluster, cluster.standby()?))) {
-        return match cluster.replicas().failure {
-            None => format!("ready\nstandby: {why}\n").into_response(),
+    if let Some((cluster, standby)) = driver.standby().and_then(|cluster| Some((cluster, cluster.standby()?)))
+    {
+        let failure = if standby.is_ready { cluster.replicas().failure } else { Some(standby.why.clone()) };
+        return match failure {
+            None => format!("ready\nstandby: {}\n", standby.why).into_response(),
             Some(failure) => {
                 (StatusCode::SERVICE_UNAVAILABLE, format!("not ready\nstore: {failure}\n")).into_response()
             }

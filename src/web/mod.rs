@@ -35,7 +35,7 @@ use tokio::sync::watch;
 use connections::Served;
 
 pub(crate) use client::{Daemon, Reply, Unreachable, problems_of};
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Standby};
 pub use handles::Handles;
 pub(crate) use html::{STYLE, chart, legend, site, timelines};
 pub(crate) use reload::{Answer, ReloadRequest};

@@ -1,10 +1,11 @@
 //! Passes requests at a replica that stands by on to the active one.
 
 use axum::extract::{Extension, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::settings::Right;
 use crate::store::relay;
 
 use super::body::read_bytes;
@@ -19,6 +20,10 @@ pub(super) async fn pass_on(
     next: Next,
 ) -> Response {
     let Some(cluster) = driver.standby() else { return next.run(request).await };
+    // Who may change nothing is refused here, so that strangers cannot fill the database.
+    if request.method() != Method::GET && !visitor.may(Right::Override) && !visitor.may(Right::Approve) {
+        return next.run(request).await;
+    }
     let (parts, body) = request.into_parts();
     let body = match read_bytes(body).await {
         Ok(body) => String::from_utf8_lossy(&body).into_owned(),

@@ -1,12 +1,14 @@
 //! Carries out the requests of replicas that stand by.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::limits::listener::MAX_ANSWER_BYTES;
 use crate::model::Problem;
@@ -15,12 +17,17 @@ use crate::store::relay::{self, Taken};
 use super::visitor::Visitor;
 use super::{Handles, routes, wire};
 
+/// Requests that are carried out at once; more wait.
+const AT_ONCE: usize = 16;
+
 /// Carries out the requests of other replicas, until the relay ends.
 pub async fn serve_replicas(handles: Handles, mut taken: mpsc::Receiver<Taken>) {
     let app = routes::for_replicas(handles);
+    let places = Arc::new(Semaphore::new(AT_ONCE));
     while let Some(taken) = taken.recv().await {
-        let app = app.clone();
+        let (app, place) = (app.clone(), places.clone().acquire_owned().await);
         tokio::spawn(async move {
+            let _place = place;
             let answer = carry_out(app, &taken.request).await;
             taken.answer(answer);
         });

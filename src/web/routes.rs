@@ -19,8 +19,9 @@ use crate::model::{Environment, PageId, Problem};
 use crate::reconcile::{Control, Feed, Status};
 use crate::redact::redacted;
 use crate::settings::Right;
+use crate::store::relay as relayed;
 
-use super::body::read;
+use super::body::{read, read_bytes};
 use super::connections::{Arrival, Connection};
 use super::guard::Secrets;
 use super::refusal::Refusal;
@@ -41,11 +42,10 @@ pub fn on_network(driver: Handles, secrets: Arc<Secrets>) -> Router {
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, value);
         response
     };
-    let views = html::views(driver.clone(), secrets.clone());
     let guarded = for_programs()
         .with_state(driver.clone())
-        .merge(views)
         .layer(from_fn_with_state(driver.clone(), relay::pass_on))
+        .merge(html::views(driver.clone(), secrets.clone()))
         .merge(local().with_state(driver.clone()))
         .merge(html::local(driver.clone(), secrets.clone()))
         .layer(from_fn_with_state(secrets, guard));
@@ -56,7 +56,8 @@ pub fn on_network(driver: Handles, secrets: Arc<Secrets>) -> Router {
 /// Returns the routes of requests that other replicas admitted.
 pub fn for_replicas(driver: Handles) -> Router {
     let views = html::views(driver.clone(), Arc::default());
-    for_programs().route("/digest", get(html::digest)).with_state(driver).merge(views)
+    let others = Router::new().route("/digest", get(html::digest)).route("/fetch", post(fetch));
+    for_programs().merge(others).with_state(driver).merge(views)
 }
 
 /// The routes of probes and scrapers. They name a host by its address, and no secret is behind them.
@@ -124,7 +125,8 @@ fn refuse(problems: &[Problem]) -> Response {
 }
 
 fn unavailable() -> Box<Response> {
-    let problem = Problem::new("the daemon does not answer").hint("check its log: it may be stopping");
+    let hint = "check its log: it may be stopping, and the request may have been carried out";
+    let problem = Problem::new("the daemon does not answer").hint(hint);
     Box::new(answer(StatusCode::SERVICE_UNAVAILABLE, &wire::problems(&[problem])))
 }
 
@@ -311,6 +313,9 @@ async fn reload(State(driver): State<Handles>, Extension(visitor): Extension<Vis
         return refused(refusal);
     }
     match tokio::time::timeout(ANSWER_TIMEOUT, driver.reloads.reload()).await.ok().flatten() {
+        Some(Ok(())) if driver.standby().is_some() => {
+            answer(StatusCode::OK, &json!({ "held": null, "withheld": null, "standby": true }))
+        }
         Some(Ok(())) => {
             // The reload succeeded, even if the status takes long.
             let status = tokio::time::timeout(STATUS_TIMEOUT, driver.board.ask()).await.ok().flatten();
@@ -347,6 +352,19 @@ async fn webhook(
         slow_down(request.extensions()).await;
         return StatusCode::FORBIDDEN.into_response();
     }
+    let Some(cluster) = driver.standby() else { return fetch(State(driver), request).await };
+    let body = read_bytes(request.into_body()).await.unwrap_or_default();
+    let request = relayed::Request {
+        visitor: Visitor::Anonymous.written(),
+        method: "POST".to_owned(),
+        path: "/fetch".to_owned(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+    };
+    cluster.ask(request).await
+}
+
+/// Requests a fetch of the pages that a call of the webhook names.
+async fn fetch(State(driver): State<Handles>, request: Request) -> Response {
     let body: Value = read(request.into_body()).await.unwrap_or_default();
     let text = |key: &str| body.get(key).and_then(Value::as_str);
     let environment = text("client_env").and_then(|text| text.parse::<Environment>().ok());

@@ -31,7 +31,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 let _ = answer.send(approved);
             }
             Control::Reject { revision, who, answer } => {
-                let _ = answer.send(self.reject(&revision, &who));
+                let rejected = self.reject(&revision, &who).await?;
+                let _ = answer.send(rejected);
             }
             Control::Extend { id, until, who, answer } => {
                 let extended = self.extend_override(id, until, &who).await?;

@@ -10,7 +10,7 @@ use crate::reconcile::clock_trust::TrustChange;
 use crate::reconcile::revision::{HELD, OUT, Out, RECENT, Rejection, Rollout};
 use crate::reconcile::{ActiveRevision, Held, Promotions, Proposal};
 use crate::sources::Revision;
-use crate::store::StoreError;
+use crate::store::{StoreError, Written};
 
 use super::sharing::PAST;
 use super::{Driver, Standing, Urgency};
@@ -53,11 +53,18 @@ impl<R: ReadPages + WritePages> Driver<R> {
             now,
         );
         let id = self.revisions.newest.id();
-        if let Some(until) = self.sharing.waits(&id, now) {
+        let since = self.revisions.held.as_ref().filter(|held| held.revision == id).map(|held| held.since);
+        let is_decided = self.revisions.has_decision_on_another(&id);
+        let parts = || self.revisions.newest.parts();
+        if let Some(until) = self.sharing.waits(parts, since, is_decided, now) {
+            if is_decided {
+                tracing::warn!(%until, "the files of this replica may be old: what people decided is kept");
+                return self.take_world(self.revisions.active.pages(), now, Urgency::Source);
+            }
             impact.torn.clear();
             impact.reasons.push(format!(
-                "it was active before and then replaced, so the files of this replica may be old; it becomes \
-                 active at {} if they stay as they are",
+                "the files of this replica may be old: they show what was replaced; they become active at {} if \
+                 they stay as they are",
                 until.format("%H:%M:%SZ")
             ));
         }
@@ -222,10 +229,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
             promotions,
         };
         self.take_world(self.revisions.active.pages(), now, Urgency::Source);
-        self.keep_accepted(now);
-        if let Some(past) = self.sharing.note_active(|| self.revisions.newest.id()) {
+        // First: an accepted revision that is not the active one of the past would count as replaced.
+        if let Some(past) = self.sharing.note_active(|| self.revisions.newest.parts()) {
             self.keep_fact(PAST, Some(past));
         }
+        self.keep_accepted(now);
         self.keep_fact(RECENT, serde_json::to_string(&self.revisions.recent).ok());
     }
 
@@ -298,10 +306,13 @@ impl<R: ReadPages + WritePages> Driver<R> {
                 let (given, missing) = (held.approvals.len(), required.saturating_sub(held.approvals.len()));
                 tracing::warn!(revision, who, given, required, "approved");
                 self.hold(Some(held));
-                if missing == 0 {
-                    self.actor.store.approve(revision, who, now).await?;
-                    self.revisions.approved.insert(revision.to_owned());
-                    self.revise_if_trusted(now);
+                match missing {
+                    0 => {
+                        self.actor.store.approve(revision, who, now).await?;
+                        self.revisions.approved.insert(revision.to_owned());
+                        self.revise_if_trusted(now);
+                    }
+                    _ => drop(self.noted().await?),
                 }
                 Ok(Ok(missing))
             }
@@ -312,15 +323,25 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// Rejects the held revision if the ID matches.
     ///
     /// It stays held: the files still define it. People see who rejected it.
-    pub(super) fn reject(&mut self, revision: &str, who: &str) -> Result<(), Problem> {
+    pub(super) async fn reject(
+        &mut self,
+        revision: &str,
+        who: &str,
+    ) -> Result<Result<(), Problem>, StoreError> {
         let held = self.revisions.held.clone();
         let Some(held) = held.clone().filter(|held| held.revision == revision) else {
-            return Err(not_held(held.as_ref(), revision));
+            return Ok(Err(not_held(held.as_ref(), revision)));
         };
         tracing::warn!(revision, who, "rejected");
         let rejected = Some(Rejection { at: self.actor.clock.now(), who: who.to_owned() });
         self.hold(Some(Held { approvals: Vec::new(), rejected, ..held }));
-        Ok(())
+        self.noted().await?;
+        Ok(Ok(()))
+    }
+
+    /// Returns a job that is done once all that was noted is durable: jobs become so in their order.
+    fn noted(&self) -> Written<Option<String>> {
+        self.actor.store.fact(HELD)
     }
 
     /// Decides again on pages whose status may have changed.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::compile::Blueprint;
 use crate::model::PageId;
 use crate::plan::{Recent, Thresholds};
-use crate::reconcile::revision::{Out, Rollout, revision_id};
+use crate::reconcile::revision::{Out, Rollout, parts_of, revision_id};
 use crate::reconcile::{ActiveRevision, Held, Proposal};
 use crate::settings::Settings;
 use crate::sources::Revision;
@@ -34,6 +34,22 @@ impl Newest {
     /// Returns the ID of the revision.
     pub(super) fn id(&self) -> String {
         revision_id(&self.written, &self.revision, &self.blueprint.zones)
+    }
+}
+
+impl Newest {
+    /// Returns the versions of the settings and of each file.
+    pub(super) fn parts(&self) -> BTreeSet<String> {
+        parts_of(&self.written, &self.revision)
+    }
+}
+
+impl Revisions {
+    /// Returns true if people have decided about a revision other than this one, or are about to.
+    pub(super) fn has_decision_on_another(&self, id: &str) -> bool {
+        let is_held = self.held.as_ref().is_some_and(|held| held.revision != id);
+        let is_rolling_out = !self.out.revision.is_empty() && self.out.revision != id;
+        is_held || is_rolling_out || self.approved.iter().any(|approved| approved != id)
     }
 }
 

@@ -1,48 +1,40 @@
 //! What a driver does only where replicas share its store: another one may have written before it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::replicas::{LATE_FETCHES, RETURN_WAIT};
 use crate::model::{Instant, PageId};
 
-/// The name of the fact with the revisions that were active.
-pub(super) const PAST: &str = "past_revisions";
+/// The name of the fact with the settings and files that were active.
+pub(super) const PAST: &str = "past_parts";
 
-/// Most replaced revisions that are remembered.
-const REMEMBERED: usize = 50;
+/// Most replaced versions of settings and files that are remembered.
+const REMEMBERED: usize = 100;
 
-/// The revisions that were active, as stored.
+/// The versions of settings and files that were active, as stored.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Past {
-    /// The active one.
-    active: String,
-    /// Those before it, the newest first.
+    /// Those of the active revision.
+    active: BTreeSet<String>,
+    /// Those before them, the newest first.
     replaced: VecDeque<String>,
-}
-
-/// A replaced revision that waits before it may become active again.
-#[derive(Debug)]
-struct Returning {
-    revision: String,
-    end: Instant,
-    /// True once the end was seen.
-    is_over: bool,
 }
 
 /// The caution of a replica that may have taken over from another.
 ///
-/// - Its files may be older than those of its predecessor: a revision that was replaced returns only
-///   after it was seen for a while.
+/// - Its files may be older than those of its predecessor. Until it has seen what is active, a version
+///   that was replaced waits, and what people decided about a newer revision is kept.
 /// - A PATCH of its predecessor may arrive late: pages with an open intent are fetched again.
 #[derive(Debug, Default)]
 pub(super) struct Sharing {
     is_shared: bool,
     past: Past,
-    /// A replaced revision that the files show.
-    returning: Option<Returning>,
+    /// True once the files have shown what was active at the start, or something newer.
+    has_caught_up: bool,
+    /// The end of the wait, while it lasts.
+    until: Option<Instant>,
     /// The pages with an open intent at the start, and when they are fetched again.
     late: Vec<PageId>,
     fetches: VecDeque<Instant>,
@@ -55,55 +47,60 @@ impl Sharing {
             return Self::default();
         }
         let past = fact.and_then(|fact| serde_json::from_str(fact).ok()).unwrap_or_default();
-        let after = |wait: &TimeDelta| now.checked_add_signed(*wait);
-        let fetches =
-            if late.is_empty() { VecDeque::new() } else { LATE_FETCHES.iter().filter_map(after).collect() };
-        Self { is_shared, past, returning: None, late, fetches }
+        let fetches = LATE_FETCHES.iter().filter_map(|wait| now.checked_add_signed(*wait));
+        let fetches = if late.is_empty() { VecDeque::new() } else { fetches.collect() };
+        Self { is_shared, past, late, fetches, ..Self::default() }
     }
 
-    /// Returns until when a revision must wait; `None` if it may become active.
-    pub(super) fn waits(&mut self, revision: &str, now: Instant) -> Option<Instant> {
-        let has_returned =
-            revision != self.past.active && self.past.replaced.iter().any(|past| past == revision);
-        if !has_returned {
-            self.returning = None;
+    /// Returns until when settings and files must wait; `None` if they may become active.
+    ///
+    /// `since` is when the wait began, if another driver began it. With `is_decided`, people have
+    /// decided about another revision, which these files may not show yet.
+    pub(super) fn waits(
+        &mut self,
+        parts: impl FnOnce() -> BTreeSet<String>,
+        since: Option<Instant>,
+        is_decided: bool,
+        now: Instant,
+    ) -> Option<Instant> {
+        if !self.is_shared || self.has_caught_up {
             return None;
         }
-        let known = self.returning.take().filter(|known| known.revision == revision);
-        let returning = match known {
-            Some(known) => known,
-            None => {
-                let end = now.checked_add_signed(RETURN_WAIT)?;
-                Returning { revision: revision.to_owned(), end, is_over: false }
-            }
-        };
-        let end = returning.end;
-        self.returning = Some(returning);
-        Some(end).filter(|end| now < *end)
+        let parts = parts();
+        let is_old = parts.difference(&self.past.active).any(|part| self.past.replaced.contains(part));
+        let may_be_old = is_old || (is_decided && parts == self.past.active);
+        if !may_be_old {
+            (self.has_caught_up, self.until) = (true, None);
+            return None;
+        }
+        let begun = since.unwrap_or(now);
+        let until = self.until.or_else(|| begun.checked_add_signed(RETURN_WAIT)).filter(|until| now < *until);
+        (self.until, self.has_caught_up) = (until, until.is_none());
+        until
     }
 
-    /// Notes the active revision; returns the fact to store if it is another one.
-    pub(super) fn note_active(&mut self, revision: impl FnOnce() -> String) -> Option<String> {
+    /// Notes settings and files that become active; returns the fact to store if they are others.
+    pub(super) fn note_active(&mut self, parts: impl FnOnce() -> BTreeSet<String>) -> Option<String> {
         if !self.is_shared {
             return None;
         }
-        let revision = revision();
-        if revision == self.past.active {
+        self.has_caught_up = true;
+        let parts = parts();
+        if parts == self.past.active {
             return None;
         }
-        self.past.replaced.retain(|past| *past != revision);
-        let before = std::mem::replace(&mut self.past.active, revision);
-        if !before.is_empty() {
-            self.past.replaced.push_front(before);
-            self.past.replaced.truncate(REMEMBERED);
+        self.past.replaced.retain(|past| !parts.contains(past));
+        let before = std::mem::replace(&mut self.past.active, parts);
+        for part in before.difference(&self.past.active) {
+            self.past.replaced.push_front(part.clone());
         }
+        self.past.replaced.truncate(REMEMBERED);
         serde_json::to_string(&self.past).ok()
     }
 
-    /// Returns true once if a wait has ended.
+    /// Returns true once if the wait has ended.
     pub(super) fn has_waited(&mut self, now: Instant) -> bool {
-        let ended = self.returning.as_mut().filter(|returning| !returning.is_over && returning.end <= now);
-        ended.map(|returning| returning.is_over = true).is_some()
+        self.until.is_some_and(|until| until <= now)
     }
 
     /// Returns the pages to fetch again now.
@@ -118,56 +115,82 @@ impl Sharing {
 
     /// Returns the next instant at which there is something to do.
     pub(super) fn next(&self) -> Option<Instant> {
-        let returning = self.returning.as_ref().filter(|returning| !returning.is_over);
-        let returning = returning.map(|returning| returning.end);
-        returning.into_iter().chain(self.fetches.front().copied()).min()
+        self.until.into_iter().chain(self.fetches.front().copied()).min()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     fn at(minutes: i64) -> Instant {
         "2026-12-24T17:00:00Z".parse::<Instant>().unwrap() + TimeDelta::minutes(minutes)
     }
 
-    fn active(sharing: &mut Sharing, revision: &str) -> Option<String> {
-        sharing.note_active(|| revision.to_owned())
+    fn parts(text: &str) -> BTreeSet<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn waits(sharing: &mut Sharing, text: &str, minute: i64) -> Option<i64> {
+        let until = sharing.waits(|| parts(text), None, false, at(minute));
+        until.map(|until| (until - at(0)).num_minutes())
+    }
+
+    /// Returns the fact of a replica that had these active, one after the other.
+    fn fact(active: &[&str]) -> String {
+        let mut sharing = Sharing::new(true, None, Vec::new(), at(0));
+        let noted = active.iter().filter_map(|text| sharing.note_active(|| parts(text)));
+        noted.last().unwrap()
     }
 
     #[test]
-    fn a_replaced_revision_returns_only_after_it_was_seen_for_three_minutes() {
-        let mut first = Sharing::new(true, None, Vec::new(), at(0));
-        let mut fact = None;
-        for revision in ["r1", "r2", "r2", "r3"] {
-            assert_eq!(first.waits(revision, at(0)), None, "{revision} is new or active");
-            fact = active(&mut first, revision).or(fact);
+    fn what_was_replaced_returns_after_a_takeover_only_when_it_stays_for_three_minutes() {
+        let fact = fact(&["s1 a1 b1", "s1 a2 b1", "s2 a2 b1"]);
+        let new = || Sharing::new(true, Some(&fact), Vec::new(), at(10));
+        for (text, waiting) in [
+            ("s2 a2 b1", None),     // what is active
+            ("s2 a3 b1", None),     // something newer
+            ("s2 a1 b1", Some(13)), // an old table
+            ("s1 a2 b1", Some(13)), // old settings: this replica was not reloaded
+            ("s1 a3 b1", Some(13)), // old settings, whatever else is new
+            ("s2 a1 b2", Some(13)), // one of two files has arrived
+        ] {
+            assert_eq!(waits(&mut new(), text, 10), waiting, "{text}");
         }
-        // Another replica takes over, with older files.
-        let mut second = Sharing::new(true, fact.as_deref(), Vec::new(), at(10));
-        assert_eq!(second.waits("r2", at(10)), Some(at(13)));
-        assert_eq!(second.waits("r2", at(12)), Some(at(13)), "the wait goes on");
-        assert_eq!(second.next(), Some(at(13)));
-        assert!(!second.has_waited(at(12)));
-        // The files arrive: nothing was rolled back. If they change once more, the wait begins anew.
-        assert_eq!(second.waits("r3", at(12)), None);
+        let mut second = new();
+        assert_eq!(waits(&mut second, "s2 a1 b1", 10), Some(13));
+        assert_eq!(waits(&mut second, "s2 a1 b1", 12), Some(13), "the wait goes on");
+        assert_eq!((second.next(), second.has_waited(at(12))), (Some(at(13)), false));
+        assert!(second.has_waited(at(13)));
+        assert_eq!(waits(&mut second, "s2 a1 b1", 13), None, "a person took the change back");
         assert_eq!(second.next(), None);
-        assert_eq!(second.waits("r2", at(14)), Some(at(17)));
-        assert!(second.has_waited(at(17)) && !second.has_waited(at(18)), "once");
-        assert_eq!(second.waits("r2", at(17)), None, "a person took the change back");
-        assert!(active(&mut second, "r2").unwrap().contains("r3"));
-        assert_eq!(second.waits("r2", at(20)), None, "it is active");
+        // A command that ends before continues the wait of the one before it.
+        let since = new().waits(|| parts("s2 a1 b1"), Some(at(8)), false, at(10));
+        assert_eq!(since, Some(at(11)));
     }
 
     #[test]
-    fn a_single_machine_takes_files_as_they_are_and_fetches_nothing_again() {
+    fn a_replica_that_has_seen_what_is_active_takes_its_files_as_they_are() {
+        let fact = fact(&["a1", "a2"]);
+        let mut second = Sharing::new(true, Some(&fact), Vec::new(), at(10));
+        assert_eq!(waits(&mut second, "a1", 10), Some(13));
+        assert_eq!(waits(&mut second, "a2", 11), None, "the files arrive");
+        assert_eq!(waits(&mut second, "a1", 12), None, "a person takes the change back");
         let mut single = Sharing::new(false, None, vec!["A-1/live".parse().unwrap()], at(0));
-        for revision in ["r1", "r2", "r1"] {
-            assert_eq!(single.waits(revision, at(0)), None);
-            assert_eq!(active(&mut single, revision), None);
-        }
+        assert_eq!((waits(&mut single, "a1", 0), single.note_active(|| parts("a1"))), (None, None));
         assert_eq!((single.next(), single.take_late(at(9))), (None, Vec::new()));
+    }
+
+    #[test]
+    fn what_people_decided_about_a_newer_revision_is_kept_for_as_long() {
+        let fact = fact(&["a1"]);
+        let mut second = Sharing::new(true, Some(&fact), Vec::new(), at(10));
+        let mut decided = |text, minute| second.waits(|| parts(text), None, true, at(minute));
+        assert_eq!(decided("a1", 10), Some(at(13)), "the approved files have not arrived");
+        assert_eq!(decided("a2", 11), None);
+        assert_eq!(decided("a1", 12), None);
     }
 
     #[test]

@@ -48,6 +48,9 @@ impl Address {
             let hint = "write the password into a file of mode 600, and set store.password_file";
             return Err(("a password in an address is visible to others".to_owned(), hint));
         }
+        if config.get_hosts().is_empty() || !config.get_hostaddrs().is_empty() {
+            return Err(("the host is missing".to_owned(), "write postgres://USER@HOST/DATABASE"));
+        }
         if config.get_dbname().is_none() || config.get_user().is_none() {
             return Err((
                 "a user or a database is missing".to_owned(),
@@ -155,6 +158,8 @@ mod tests {
             ("postgres://rtconfd@%2Frun%2Fpostgresql/rtconfd", ""),
             ("postgres://rtconfd@db.example/rtconfd?sslmode=verify-full", ""),
             ("mysql://db.example/x", "starts with postgres://"),
+            ("postgres://u@/d?hostaddr=10.0.0.5", "the host is missing"),
+            ("postgres://u@db.example/d?hostaddr=10.0.0.5", "the host is missing"),
             ("postgres://db.example/rtconfd", "user or a database is missing"),
             ("postgres://rtconfd:hunter2@db.example/rtconfd", "password in an address"),
             ("postgres://rtconfd@db.example/rtconfd?sslmode=sometimes", "sslmode"),

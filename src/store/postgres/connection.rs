@@ -18,12 +18,13 @@ use crate::store::sql::{Param, Row, Session};
 use super::address::Address;
 use super::fault;
 
-/// The settings of each session.
+/// The settings of each session, whatever the defaults of the role are.
 ///
-/// `statement_timeout` stays as it is: it could end the wait of a commit for the synchronous standby,
-/// and the commit would be reported as done.
-const SESSION: &str = "SET search_path TO rtconfd; SET lock_timeout TO '8s';
-    SET idle_in_transaction_session_timeout TO '8s'; SET synchronous_commit TO on";
+/// A `statement_timeout` could end the wait of a commit for the synchronous standby, and the commit would
+/// be reported as done. The fence reads the newest row of the lease.
+const SESSION: &str = "SET search_path TO rtconfd; SET lock_timeout TO '5s'; SET statement_timeout TO 0;
+    SET idle_in_transaction_session_timeout TO '8s'; SET synchronous_commit TO on;
+    SET default_transaction_isolation TO 'read committed'";
 
 /// A connection and the thread's runtime, which drives it while the thread waits for an answer.
 pub(super) struct Connection {
@@ -32,6 +33,8 @@ pub(super) struct Connection {
     client: Client,
     statements: HashMap<String, Statement>,
     path: String,
+    /// The longest wait for an answer.
+    limit: Duration,
 }
 
 impl Connection {
@@ -55,7 +58,13 @@ impl Connection {
         let limit = CONNECT_TIMEOUT * hosts + DATABASE_TIMEOUT;
         let connected = runtime.block_on(within(limit, &path, connecting));
         match connected {
-            Ok(client) => Ok(Self { runtime: Some(runtime), client, statements: HashMap::new(), path }),
+            Ok(client) => Ok(Self {
+                runtime: Some(runtime),
+                client,
+                statements: HashMap::new(),
+                path,
+                limit: DATABASE_TIMEOUT,
+            }),
             Err(error) => {
                 runtime.shutdown_background();
                 Err(error)
@@ -73,9 +82,23 @@ impl Connection {
         self.runtime.as_ref().map_or(Err(StoreError::Closed), |runtime| runtime.block_on(work))
     }
 
+    /// Ends the connection; the server ends its transaction then.
+    pub(super) fn close(&mut self) {
+        // The caller may be a thread of another runtime, which must not wait for this one.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Returns the connection with another limit for each answer.
+    pub(super) fn with_limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Runs several statements without parameters.
     pub(super) fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
-        self.wait(within(DATABASE_TIMEOUT, &self.path, self.client.batch_execute(sql)))
+        self.wait(within(self.limit, &self.path, self.client.batch_execute(sql)))
     }
 
     /// Prepares a statement once in the life of the connection.
@@ -84,7 +107,7 @@ impl Connection {
             return Ok(known.clone());
         }
         let text = dialect(sql);
-        let preparing = within(DATABASE_TIMEOUT, &self.path, self.client.prepare(&text));
+        let preparing = within(self.limit, &self.path, self.client.prepare(&text));
         let statement = self.wait(preparing)?;
         self.statements.insert(sql.to_owned(), statement.clone());
         Ok(statement)
@@ -93,10 +116,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // The caller may be a thread of another runtime, which must not wait for this one.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        self.close();
     }
 }
 
@@ -126,7 +146,7 @@ impl Session for Connection {
     fn execute(&mut self, sql: &str, params: &[Param]) -> Result<u64, StoreError> {
         let statement = self.prepared(sql)?;
         let running = self.client.execute_raw(&statement, params);
-        self.wait(within(DATABASE_TIMEOUT, &self.path, running))
+        self.wait(within(self.limit, &self.path, running))
     }
 
     fn each(
@@ -138,11 +158,11 @@ impl Session for Connection {
         let statement = self.prepared(sql)?;
         self.wait(async {
             let rows = self.client.query_raw(&statement, params);
-            let rows = within(DATABASE_TIMEOUT, &self.path, rows).await?;
+            let rows = within(self.limit, &self.path, rows).await?;
             pin_mut!(rows);
             loop {
                 let next = async { rows.next().await.transpose() };
-                match within(DATABASE_TIMEOUT, &self.path, next).await? {
+                match within(self.limit, &self.path, next).await? {
                     Some(row) => take(&Found { row: &row, path: &self.path })?,
                     None => return Ok(()),
                 }

@@ -5,32 +5,52 @@ use tokio_postgres::error::SqlState;
 
 use crate::store::StoreError;
 
-/// Failures that end by themselves: the database restarts, fails over, or is overloaded.
-const OUTAGES: [&SqlState; 9] = [
-    &SqlState::ADMIN_SHUTDOWN,
-    &SqlState::CRASH_SHUTDOWN,
-    &SqlState::CANNOT_CONNECT_NOW,
-    &SqlState::TOO_MANY_CONNECTIONS,
-    &SqlState::READ_ONLY_SQL_TRANSACTION,
-    &SqlState::LOCK_NOT_AVAILABLE,
-    &SqlState::T_R_DEADLOCK_DETECTED,
-    &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
-    &SqlState::QUERY_CANCELED,
-];
+/// The classes of failures that end by themselves: connections, rollbacks, a lack of resources, and what
+/// an administrator did (PostgreSQL, appendix A). Disks that are full are no outage.
+const OUTAGES: [&str; 4] = ["08", "40", "53", "57"];
+
+fn is_outage(code: &SqlState) -> bool {
+    let is_of_class = OUTAGES.iter().any(|class| code.code().starts_with(class));
+    let others = [
+        &SqlState::READ_ONLY_SQL_TRANSACTION,
+        &SqlState::LOCK_NOT_AVAILABLE,
+        &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+    ];
+    (is_of_class && *code != SqlState::DISK_FULL) || others.contains(&code)
+}
 
 /// Returns the failure of the store at a path.
 pub(super) fn store_error(path: &str, error: &Error) -> StoreError {
     let path = path.to_owned();
     match error.as_db_error() {
         // Permission errors of the server name the object; the rest of its report is for its own log.
-        Some(found) if OUTAGES.contains(&found.code()) => {
+        Some(found) if is_outage(found.code()) => {
             StoreError::Unreachable { path, error: found.message().to_owned() }
         }
         Some(found) => {
             StoreError::Failed { path, error: found.message().to_owned(), hint: remedy(found.code()) }
         }
-        None => StoreError::Unreachable { path, error: causes(error) },
+        None if is_of_network(error) => StoreError::Unreachable { path, error: causes(error) },
+        None => {
+            let hint =
+                "check store.url, store.password_file, store.ca_file and the certificate of the server";
+            StoreError::Failed { path, error: causes(error), hint: Some(hint) }
+        }
     }
+}
+
+/// Returns true if the connection could not be made, or broke off.
+fn is_of_network(error: &Error) -> bool {
+    let text = error.to_string();
+    // TLS reports the refusal of a certificate as an error of reading.
+    let is_refused = text.contains("TLS") && causes(error).contains("certificate");
+    let mut cause = std::error::Error::source(error);
+    let mut is_io = error.is_closed();
+    while let Some(found) = cause {
+        is_io |= found.is::<std::io::Error>();
+        cause = found.source();
+    }
+    is_io && !is_refused
 }
 
 /// Returns an error with its causes: the first one alone says nothing.

@@ -201,6 +201,11 @@ impl Database for Leased {
         Some(next.saturating_sub(WallClock.uptime()))
     }
 
+    fn abandon(&mut self) {
+        self.connection.close();
+        ENDED.lock().unwrap_or_else(PoisonError::into_inner).insert(self.id.clone());
+    }
+
     fn close(&mut self) {
         let release = "UPDATE rtconfd.lease SET holder = NULL, commits = commits + 1
             WHERE holder = ?1 AND epoch = ?2 RETURNING commits";
@@ -219,6 +224,6 @@ impl Database for Leased {
 
 impl Drop for Leased {
     fn drop(&mut self) {
-        ENDED.lock().unwrap_or_else(PoisonError::into_inner).insert(std::mem::take(&mut self.id));
+        self.abandon();
     }
 }

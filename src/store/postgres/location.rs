@@ -10,6 +10,8 @@ use crate::store::relay::{self, Relay, Taken};
 use crate::store::sql::{self, Connected, Copied, Database, Job, Queue, Reader, Session, Writer};
 use crate::store::{Description, Location, Moving, Owner, Reading, Store, StoreError};
 
+use crate::limits::replicas::READING_TIMEOUT;
+
 use super::address::Address;
 use super::connection::Connection;
 use super::lease::{self, Leased};
@@ -69,6 +71,8 @@ impl Location for Postgres {
         if let Some(to) = meta.moved_to {
             return Err(StoreError::MovedTo { path: self.path(), to });
         }
+        // A person waits for a list; nothing else does.
+        let connection = connection.with_limit(READING_TIMEOUT);
         Ok(Some(Box::new(Reader::new(ReadOnly(Mutex::new(connection)), owner)?)))
     }
 
@@ -97,9 +101,9 @@ impl Location for Postgres {
         true
     }
 
-    fn relay(&self) -> Option<(Relay, mpsc::Receiver<Taken>)> {
+    fn relay(&self, is_replica: bool) -> Option<(Relay, mpsc::Receiver<Taken>)> {
         let (relay, taken, ends) = relay::channel();
-        let worker = Worker::new(self.address.clone(), ends);
+        let worker = Worker::new(self.address.clone(), ends, is_replica);
         // Without a thread, requests are refused.
         let _ = std::thread::Builder::new().name("relay".to_owned()).spawn(move || worker.run());
         Some((relay, taken))
@@ -154,7 +158,7 @@ impl Location for Postgres {
 
     fn describe(&self, now: Instant) -> Result<Option<Description>, StoreError> {
         on_thread(|| {
-            let mut connection = Connection::open(&self.address)?;
+            let mut connection = Connection::open(&self.address)?.with_limit(READING_TIMEOUT);
             let Some(Meta { version, .. }) = migrations::meta(&mut connection)? else { return Ok(None) };
             let size = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::BIGINT
                 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = relnamespace

@@ -47,7 +47,6 @@ const STEPS: &[&str] = &["
         id TEXT PRIMARY KEY,
         described TEXT NOT NULL,        -- host and process
         program TEXT NOT NULL,          -- its version
-        active BIGINT NOT NULL,         -- 1: it holds the lease
         at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
     );
 

@@ -31,7 +31,9 @@ pub(super) struct Worker {
     connection: Option<Connection>,
     /// The requests without an answer, by number.
     waiting: HashMap<i64, Waiting>,
-    /// The time of the last sign of life, since the machine started.
+    /// True for a daemon, which gives signs of life; false for a command that only asks.
+    is_replica: bool,
+    /// The time of the last look at the replicas, since the machine started.
     alive: Option<Duration>,
 }
 
@@ -42,9 +44,9 @@ struct Waiting {
 }
 
 impl Worker {
-    pub(super) fn new(address: Address, ends: Ends) -> Self {
+    pub(super) fn new(address: Address, ends: Ends, is_replica: bool) -> Self {
         let id = format!("{:016x}", fastrand::u64(..));
-        Self { address, ends, id, connection: None, waiting: HashMap::new(), alive: None }
+        Self { address, ends, id, connection: None, waiting: HashMap::new(), is_replica, alive: None }
     }
 
     /// Runs until the relay is dropped.
@@ -56,43 +58,71 @@ impl Worker {
                 (true, true) => REQUESTS_POLL,
                 (true, false) => HEARTBEAT,
             };
-            let command = match self.ends.commands.recv_timeout(pause) {
-                Ok(command) => Some(command),
-                Err(RecvTimeoutError::Timeout) if self.ends.replicas.is_closed() => return self.leave(),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return self.leave(),
+            let command = match self.alive {
+                // The first turn connects.
+                None if self.is_replica => self.ends.commands.try_recv().ok(),
+                _ => match self.ends.commands.recv_timeout(pause) {
+                    Ok(command) => Some(command),
+                    Err(RecvTimeoutError::Timeout) if self.ends.replicas.is_closed() => return,
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                },
             };
             if let Err(error) = self.turn(command, is_active) {
-                self.connection = None;
-                let failure = Some(error.to_string());
-                self.ends.replicas.send_modify(|replicas| replicas.failure = failure);
-                // A request may have been taken, and its answer cannot be read.
-                self.waiting.drain().for_each(|(_, waiting)| drop(waiting.answer.send(Asked::Unanswered)));
-                std::thread::sleep(PAUSE);
+                self.fail(&error);
             }
         }
     }
 
-    fn turn(&mut self, command: Option<Command>, is_active: bool) -> Result<(), StoreError> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => {
-                let opened = Connection::open(&self.address);
-                if let (Err(_), Some(Command::Ask(_, _))) = (&opened, &command) {
-                    if let Some(Command::Ask(_, answer)) = command {
-                        drop(answer.send(Asked::NotTaken));
-                    }
-                    return opened.map(drop);
-                }
-                opened?
+    /// Gives up all requests after a failure of the database.
+    fn fail(&mut self, error: &StoreError) {
+        self.connection = None;
+        let failure = Some(error.to_string());
+        self.ends.replicas.send_modify(|replicas| replicas.failure = failure);
+        // A request may have been taken, and its answer cannot be read.
+        self.waiting.drain().for_each(|(_, waiting)| drop(waiting.answer.send(Asked::Unanswered)));
+        while let Ok(command) = self.ends.commands.try_recv() {
+            if let Command::Ask(_, answer, _) = command {
+                drop(answer.send(Asked::NotTaken));
             }
+        }
+        std::thread::sleep(PAUSE);
+        self.alive = self.alive.or(Some(Duration::ZERO));
+    }
+
+    fn turn(&mut self, command: Option<Command>, is_active: bool) -> Result<(), StoreError> {
+        let mut command = command;
+        // A request that is sent on a broken connection may have arrived; so it is tried before.
+        let is_asked = matches!(command, Some(Command::Ask(..)));
+        let known = self.connection.take().map(|mut known| (!is_asked || known.batch("").is_ok(), known));
+        let mut connection = match known.filter(|(is_alive, _)| *is_alive).map(|(_, known)| known) {
+            Some(connection) => connection,
+            None => match (Connection::open(&self.address), command) {
+                (Ok(opened), taken) => {
+                    command = taken;
+                    opened
+                }
+                (Err(error), Some(Command::Ask(_, answer, _))) => {
+                    drop(answer.send(Asked::NotTaken));
+                    return Err(error);
+                }
+                (Err(error), _) => return Err(error),
+            },
         };
         let session: &mut dyn Session = &mut connection;
         match command {
-            Some(Command::Ask(request, answer)) => {
-                let until = WallClock.uptime() + REQUEST_TIMEOUT;
+            // Who asked has gone, or waited long enough for this thread.
+            Some(Command::Ask(_, answer, until)) if answer.is_closed() || WallClock.uptime() >= until => {
+                drop(answer.send(Asked::NotTaken));
+            }
+            Some(Command::Ask(request, answer, until)) => {
                 let id = ask(session, &self.id, &request)?;
                 self.waiting.insert(id, Waiting { answer, until });
+            }
+            Some(Command::Leave(done)) => {
+                session.execute("DELETE FROM rtconfd.replicas WHERE id = ?1", params![self.id])?;
+                self.is_replica = false;
+                let _ = done.send(());
             }
             Some(Command::Answer(id, response)) => answer(session, id, &response)?,
             None => {}
@@ -100,13 +130,18 @@ impl Worker {
         self.collect(session)?;
         if is_active {
             for (id, request) in take(session)? {
-                self.ends.take(id, request);
+                if !self.ends.take(id, request) {
+                    answer(session, id, &busy())?;
+                }
             }
         }
         let now = WallClock.uptime();
         if self.alive.is_none_or(|alive| now.saturating_sub(alive) >= HEARTBEAT) {
             self.alive = Some(now);
-            let all = live(session, &self.id, is_active)?;
+            if self.is_replica {
+                sign(session, &self.id)?;
+            }
+            let all = live(session)?;
             self.ends.replicas.send_replace(Replicas { all, failure: None });
         }
         self.connection = Some(connection);
@@ -137,14 +172,6 @@ impl Worker {
             }
         }
         Ok(())
-    }
-
-    /// Removes this replica from the list of those that live.
-    fn leave(mut self) {
-        if let Some(connection) = &mut self.connection {
-            // Without it, the replica leaves the list when its last sign of life is old.
-            let _ = connection.execute("DELETE FROM rtconfd.replicas WHERE id = ?1", params![self.id]);
-        }
     }
 }
 
@@ -187,19 +214,31 @@ fn response(row: &dyn Row) -> Result<Response, StoreError> {
     })
 }
 
-/// Gives a sign of life, removes what is old, and returns all replicas that live.
-fn live(session: &mut dyn Session, id: &str, is_active: bool) -> Result<Vec<Replica>, StoreError> {
-    let sign = "INSERT INTO rtconfd.replicas (id, described, program, active) VALUES (?1, ?2, ?3, ?4)
-        ON CONFLICT (id) DO UPDATE SET active = excluded.active, at = clock_timestamp()";
-    let (program, is_active) = (env!("CARGO_PKG_VERSION"), i64::from(is_active));
-    session.execute(sign, params![id, lease::described(), program, is_active])?;
+/// Returns the answer for a request beyond those that may wait.
+fn busy() -> Response {
+    let problem = r#"{"problems":[{"message":"the active replica is busy, so the request was not carried out","hint":"try again"}]}"#;
+    Response { status: 503, kind: "application/json".to_owned(), location: None, body: problem.into() }
+}
+
+/// Gives a sign of life, and removes what is old.
+fn sign(session: &mut dyn Session, id: &str) -> Result<(), StoreError> {
+    let sign = "INSERT INTO rtconfd.replicas (id, described, program) VALUES (?1, ?2, ?3)
+        ON CONFLICT (id) DO UPDATE SET at = clock_timestamp()";
+    session.execute(sign, params![id, lease::described(), env!("CARGO_PKG_VERSION")])?;
     for table in ["requests", "replicas"] {
         let old = format!("DELETE FROM rtconfd.{table} WHERE at < clock_timestamp() - INTERVAL '1 minute'");
         session.execute(&old, &[])?;
     }
-    let all = "SELECT described, program, active,
+    Ok(())
+}
+
+/// Returns all replicas that live, the holder of the lease first.
+fn live(session: &mut dyn Session) -> Result<Vec<Replica>, StoreError> {
+    let all = "SELECT replicas.described, program,
+            CASE WHEN holder IS NOT NULL AND lease.described = replicas.described
+                THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS active,
             CAST(EXTRACT(EPOCH FROM clock_timestamp() - at) AS BIGINT)
-        FROM rtconfd.replicas ORDER BY active DESC, described";
+        FROM rtconfd.replicas, rtconfd.lease ORDER BY active DESC, replicas.described";
     session.rows(all, &[], |row| {
         let is_active = row.get::<i64>(2)? == 1;
         Ok(Replica { described: row.get(0)?, program: row.get(1)?, is_active, age: row.get(3)? })

@@ -33,6 +33,11 @@ pub(in crate::store) trait Database: Send {
 
     /// Ends the connection after all jobs have succeeded.
     fn close(&mut self) {}
+
+    /// Gives the store up after a failure, so that this process may open it again.
+    ///
+    /// A store that other processes are kept from by a lock stays locked until the last writer has gone.
+    fn abandon(&mut self) {}
 }
 
 /// Statements to run in one transaction.
@@ -212,8 +217,8 @@ fn work(
         let written = commit(&mut *database, batch);
         pulse.rest();
         if let Err(error) = written {
-            // The connection ends first: what waits for the failure may open the store again.
-            drop(database);
+            // First: what waits for the failure may open the store again.
+            database.abandon();
             failed.send_replace(Some(error.clone()));
             jobs.iter().for_each(|(_, fail)| refuse(fail, &error));
             return;

@@ -220,13 +220,16 @@ impl Store for Writer {
             let mut kept = BTreeSet::new();
             for drift in &drift {
                 let (variable, answer) = (drift.variable.to_string(), drift.answer.word());
-                let mut text = |value: &Value| texts::put(session, owner, value.to_string(), at);
-                let found = drift.found.as_ref().map(&mut text).transpose()?;
-                let (baseline, desired) = (text(&drift.baseline)?, text(&drift.desired)?);
+                let text = |session: &mut dyn Session, value: &Value| {
+                    texts::put(session, owner, value.to_string(), at)
+                };
+                let found = drift.found.as_ref().map(|found| text(session, found)).transpose()?;
                 let known = session.first(lasting, params![page, variable, found, answer])?;
                 let id = match known {
                     Some(id) => id,
                     None => {
+                        let (baseline, desired) =
+                            (text(session, &drift.baseline)?, text(session, &drift.desired)?);
                         let ended = (drift.answer == Answer::Restored).then_some(at);
                         session.insert(
                             add,

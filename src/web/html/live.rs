@@ -77,6 +77,9 @@ async fn current(driver: &Handles) -> Option<String> {
         body: String::new(),
     };
     let answer = cluster.ask(request).await;
+    if !answer.status().is_success() {
+        return None;
+    }
     let body = to_bytes(answer.into_body(), DIGEST_BYTES).await.ok()?;
     String::from_utf8(body.into()).ok()
 }

@@ -23,12 +23,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
 use super::Handles;
 use super::guard::Secrets;
+use super::relay::pass_on;
 
 use app::App;
 pub(super) use live::show_digest as digest;
@@ -62,7 +63,9 @@ pub(super) fn views(driver: Handles, secrets: Arc<Secrets>) -> Router {
         .route("/held/approve", post(actions::approve))
         .route("/held/reject", post(actions::reject))
         .route("/resync", post(actions::resync))
-        .with_state(App::new(driver, secrets))
+        .with_state(App::new(driver.clone(), secrets))
+        // Inside of the policy: a view of the active replica needs it, too.
+        .layer(from_fn_with_state(driver, pass_on))
         .layer(map_response(with_policy))
 }
 

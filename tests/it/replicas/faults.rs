@@ -134,7 +134,7 @@ async fn a_failover_that_loses_transactions_stops_all_replicas() {
     until("it says what was lost", || first.log().contains("transactions that it had confirmed")).await;
     cluster.sites(2);
     let ready = cluster.run("a", &["health", "--ready"]);
-    assert!(ready.out.contains("lost "), "{}{}", ready.out, ready.err);
+    assert!(ready.err.contains("lost "), "{}{}", ready.out, ready.err);
     assert_eq!(cluster.api.requests("PATCH").len(), sent, "nothing is sent");
     // A person has looked: the replicas are started again.
     drop(first);

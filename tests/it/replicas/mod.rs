@@ -258,12 +258,22 @@ async fn a_standby_serves_the_status_page_and_says_that_it_stands_by() {
         let response = client.get(format!("{address}{path}")).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     };
+    let response = client.get(format!("{address}/")).send().await.unwrap();
+    let policy = response.headers().get("content-security-policy").cloned();
+    assert!(policy.is_some_and(|policy| policy.to_str().unwrap().contains("frame-ancestors 'none'")));
     let (status, page) = get("/").await;
     assert!(status == 200 && page.contains("A-2/live"), "{status} {page}");
+    let reloaded = cluster.run("b", &["reload"]).expect(0);
+    assert!(reloaded.out.contains("This replica stands by"), "{}", reloaded.out);
     let (status, page) = get("/status").await;
     let status_json: Value = serde_json::from_str(&page).unwrap();
     assert_eq!(status, 200);
-    until("both replicas are listed", || cluster.sql("SELECT count(*) FROM rtconfd.replicas") == "2").await;
+    let listed = || {
+        let status = cluster.run("b", &["status", "--format", "json"]).lines().pop().unwrap_or_default();
+        let replicas = status["replicas"].as_array().cloned().unwrap_or_default();
+        replicas.iter().map(|replica| replica["active"] == true).collect::<Vec<bool>>()
+    };
+    until("both replicas are listed, and one is active", || listed() == [true, false]).await;
     assert_eq!(status_json["pages"].as_array().unwrap().len(), 3);
     let (status, text) = get("/readyz").await;
     assert!(status == 200 && text.contains("standby: process "), "{text}");
