@@ -52,7 +52,7 @@ pub async fn run(
         last = Some(held.clone());
         match daemon.keep(&mut settings, held).await {
             Ok(()) => break,
-            // What is lost to another replica, or with the database, can be had again.
+            // A store that another replica took, or whose database is away, can be had again.
             Err(error) if settings.store.path.location().is_shared() && standby::is_lost(&error) => {
                 tracing::error!("standing by: {error:#}");
                 daemon.let_go(&error).await;
@@ -72,7 +72,7 @@ pub async fn run(
     Ok(OK)
 }
 
-/// What lasts through reloads, and through times of standby.
+/// The state that lasts through reloads, and through times of standby.
 struct Daemon<'g> {
     global: &'g Global,
     clock: Arc<dyn Clock>,
@@ -207,7 +207,7 @@ impl<'g> Daemon<'g> {
         begun
     }
 
-    /// Waits until this replica holds the store; `None` when it was told to stop.
+    /// Waits until this replica holds the store; `None` if a signal stops it first.
     ///
     /// # Errors
     /// At the first attempt, what only a person can fix: no store, missing rights, another version.

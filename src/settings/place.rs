@@ -43,7 +43,7 @@ pub fn find(file: &Path, is_named: bool, surroundings: &Surroundings) -> Result<
         found.map(|(_, value)| value.clone())
     };
     let above = |key: &str| flag(key).or_else(|| variable(key));
-    // What is above the file may name another kind of store than the file.
+    // A flag or variable may name another kind of store than the file.
     let written = match above("path").or_else(|| above("url")) {
         Some(_) => in_file(file, is_named).unwrap_or_default(),
         None => in_file(file, is_named)?,

@@ -481,7 +481,7 @@ async fn a_store_moves_with_all_its_content_and_its_source_is_refused_then() {
             done(store.settle(next, Outcome::Failed("no".to_owned()), None, at(3))).await;
             drop(store);
             history = to.read(Some(&ours)).unwrap().unwrap().history(None, 1_000).unwrap();
-            // Nothing is moved over other rows, and what was not moved can be used.
+            // Nothing is moved over other rows, and the source stays usable.
             let full = super::at(Some(&targets.path().join("full.sqlite")));
             done(full.open(Some(&ours)).unwrap().set_fact("x", None)).await;
             assert!(matches!(move_store(&*to, &*full, "x"), Err(StoreError::NotEmpty { .. })));

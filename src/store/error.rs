@@ -162,7 +162,8 @@ pub enum StoreError {
     },
     /// The lease was not renewed in time.
     #[error(
-        "the lease of the store {path} has ended, or ends before a request could, so nothing is sent from here"
+        "the lease of the store {path} has ended, or ends before a request could, so nothing is sent from \
+         here"
     )]
     LeaseEnded {
         /// The database.

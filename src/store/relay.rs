@@ -36,7 +36,7 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// What became of a request.
+/// The fate of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// It was carried out or refused.
@@ -60,7 +60,7 @@ pub struct Replica {
     pub age: i64,
 }
 
-/// What a replica knows of the others.
+/// The replicas, as one of them sees them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Replicas {
     /// All with a recent sign of life, the active one first.
@@ -82,7 +82,7 @@ pub struct Taken {
 impl Taken {
     /// Sends the answer.
     pub fn answer(self, response: Response) {
-        // Without the thread, the one who asked learns that there is no answer.
+        // Without the thread, the requester reports a missing answer.
         let _ = self.commands.send(Command::Answer(self.id, response));
     }
 }

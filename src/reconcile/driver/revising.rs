@@ -58,7 +58,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let parts = || self.revisions.newest.parts();
         if let Some(until) = self.sharing.waits(parts, since, is_decided, now) {
             if is_decided {
-                tracing::warn!(%until, "the files of this replica may be old: what people decided is kept");
+                tracing::warn!(%until, "the files of this replica may be old, so approvals, holds and rollouts are kept");
                 return self.take_world(self.revisions.active.pages(), now, Urgency::Source);
             }
             impact.torn.clear();

@@ -1,4 +1,4 @@
-//! What a driver does only where replicas share its store: another one may have written before it.
+//! The caution of a driver whose store is shared: another replica may have written before it.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -24,14 +24,14 @@ struct Past {
 
 /// The caution of a replica that may have taken over from another.
 ///
-/// - Its files may be older than those of its predecessor. Until it has seen what is active, a version
-///   that was replaced waits, and what people decided about a newer revision is kept.
+/// - Its files may be older than those of its predecessor. Until it has seen the active ones, a version
+///   that was replaced waits, and approvals, holds and rollouts of a newer revision are kept.
 /// - A PATCH of its predecessor may arrive late: pages with an open intent are fetched again.
 #[derive(Debug, Default)]
 pub(super) struct Sharing {
     is_shared: bool,
     past: Past,
-    /// True once the files have shown what was active at the start, or something newer.
+    /// True once the files were the active ones, or newer.
     has_caught_up: bool,
     /// The end of the wait, while it lasts.
     until: Option<Instant>,

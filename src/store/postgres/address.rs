@@ -70,7 +70,7 @@ impl Address {
         })
     }
 
-    /// Returns the settings of a connection, with the password as it is now.
+    /// Returns the settings of a connection; the password is read anew each time.
     ///
     /// # Errors
     /// A message, when the file of the password or of the certificates cannot be used.

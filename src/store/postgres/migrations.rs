@@ -177,7 +177,7 @@ const STEPS: &[&str] = &["
 /// The version that this program writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
 
-/// What a store says of itself.
+/// The row that describes a store.
 pub(super) struct Meta {
     /// Its version.
     pub(super) version: i64,
@@ -189,7 +189,7 @@ pub(super) struct Meta {
     pub(super) moved_to: Option<String>,
 }
 
-/// Returns what the store says of itself; `None` if there is none.
+/// Returns the row that describes the store; `None` if there is none.
 pub(super) fn meta(connection: &mut Connection) -> Result<Option<Meta>, StoreError> {
     let exists = "SELECT count(*) FROM pg_catalog.pg_tables
         WHERE schemaname = 'rtconfd' AND tablename = 'meta'";
@@ -211,7 +211,7 @@ pub(super) fn meta(connection: &mut Connection) -> Result<Option<Meta>, StoreErr
 
 /// Creates the store, or upgrades it from a version, all or nothing.
 ///
-/// Several programs may try at once: the table `meta` is locked by the first.
+/// Several programs may try at once: the first one holds an advisory lock.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     connection.batch("BEGIN; SELECT pg_advisory_xact_lock(7236270018)")?;
     let found = meta(connection)?;

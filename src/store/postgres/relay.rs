@@ -148,7 +148,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Passes on the answers that have come, and gives up what no replica took.
+    /// Passes on the answers that have come, and gives up requests that no replica took.
     fn collect(&mut self, session: &mut dyn Session) -> Result<(), StoreError> {
         if self.waiting.is_empty() {
             return Ok(());
@@ -216,11 +216,13 @@ fn response(row: &dyn Row) -> Result<Response, StoreError> {
 
 /// Returns the answer for a request beyond those that may wait.
 fn busy() -> Response {
-    let problem = r#"{"problems":[{"message":"the active replica is busy, so the request was not carried out","hint":"try again"}]}"#;
-    Response { status: 503, kind: "application/json".to_owned(), location: None, body: problem.into() }
+    let message = "the active replica is busy, so the request was not carried out";
+    let problem =
+        serde_json::json!({ "problems": [{ "message": message, "hint": "try again" }] }).to_string();
+    Response { status: 503, kind: "application/json".to_owned(), location: None, body: problem.into_bytes() }
 }
 
-/// Gives a sign of life, and removes what is old.
+/// Gives a sign of life, and removes old rows.
 fn sign(session: &mut dyn Session, id: &str) -> Result<(), StoreError> {
     let sign = "INSERT INTO rtconfd.replicas (id, described, program) VALUES (?1, ?2, ?3)
         ON CONFLICT (id) DO UPDATE SET at = clock_timestamp()";

@@ -49,7 +49,7 @@ impl<'s> Cluster<'s> {
         let cluster = Self { server, database, api, folder };
         cluster.settings(rest);
         cluster.sites(0);
-        cluster.command("nobody", &["store", "create"]).output().map(Ran::new).unwrap().expect(0);
+        cluster.command("elsewhere", &["store", "create"]).output().map(Ran::new).unwrap().expect(0);
         server.sql(&cluster.database, &format!("UPDATE rtconfd.meta SET lease_ms = {LEASE_MS}"));
         cluster
     }
@@ -225,16 +225,16 @@ async fn people_act_on_any_replica_and_from_any_machine() {
     assert!(shown.out.contains("Override 1 is set: closed."), "{}", shown.out);
     assert_eq!(cluster.api.variables("A-0")["is_open"], json!(false), "it is acknowledged with its effect");
     // A machine without a replica reaches the cluster through the database.
-    let listed = cluster.run("nobody", &["override", "list", "--format", "json"]).expect(0).lines();
+    let listed = cluster.run("elsewhere", &["override", "list", "--format", "json"]).expect(0).lines();
     assert_eq!(listed[0]["reason"], "snow");
-    cluster.run("nobody", &["override", "extend", "1", "--until", "3h"]).expect(0);
+    cluster.run("elsewhere", &["override", "extend", "1", "--until", "3h"]).expect(0);
     cluster.run("b", &["override", "clear", "2"]).expect(0);
     cluster.api.until_variable("A-0", "is_open", &json!(true)).await;
     let refused = cluster.run("b", &["override", "clear", "99"]).expect(1);
     assert!(refused.err.contains("override 99 is not active"), "{}", refused.err);
     let ready = cluster.run("b", &["health", "--ready"]).expect(0);
     assert!(ready.out.starts_with("ready\nstandby: process "), "{}", ready.out);
-    let elsewhere = cluster.run("nobody", &["health"]).expect(1);
+    let elsewhere = cluster.run("elsewhere", &["health"]).expect(1);
     assert!(elsewhere.err.contains("no rtconfd runs on this machine"), "{}", elsewhere.err);
     let status = cluster.run("b", &["status"]).expect(0);
     assert!(status.out.contains("rtconfd is running."), "{}", status.out);
@@ -336,7 +336,7 @@ async fn pauses_and_kills_at_random_lose_and_repeat_nothing() {
     cluster.check_history().await;
 }
 
-/// As a ConfigMap that reaches the next machine late.
+/// The next machine gets its files late, as with a ConfigMap.
 #[tokio::test]
 async fn a_replica_with_old_files_rolls_nothing_back() {
     let cluster = Cluster::new(Server::shared(), "");
