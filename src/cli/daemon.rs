@@ -362,8 +362,8 @@ fn socket(settings: &Settings, handles: &web::Handles) -> anyhow::Result<Option<
         // A lock of the file keeps a second daemon out; a database does not.
         if std::os::unix::net::UnixStream::connect(&path).is_ok() {
             bail!(
-                "another rtconfd answers at {}\n  hint: run one replica on each machine, or set \
-                 STATE_DIRECTORY to a folder for each",
+                "another rtconfd answers at {}\n  hint: wait until it has stopped, or set STATE_DIRECTORY to a \
+                 folder for each replica of a machine",
                 path.display()
             );
         }

@@ -49,8 +49,12 @@ pub fn find(global: &Global) -> anyhow::Result<Contact> {
 
 /// Returns the place of the store.
 fn place(global: &Global) -> anyhow::Result<place::Place> {
-    place::find(&global.config(), global.config.is_some(), &global.surroundings())
-        .map_err(|why| anyhow!("{why}\n  hint: name the store of the daemon with --set store.path=FILE"))
+    place::find(&global.config(), global.config.is_some(), &global.surroundings()).map_err(|why| {
+        match why.contains("(hint: ") {
+            true => anyhow!("{why}"),
+            false => anyhow!("{why}\n  hint: name the store of the daemon with --set store.path=FILE"),
+        }
+    })
 }
 
 /// Returns the running daemon.
@@ -69,6 +73,12 @@ pub fn running_daemon(global: &Global) -> anyhow::Result<Daemon> {
 
 /// Returns the error for a store without a daemon.
 pub fn no_daemon(global: &Global, store: &StorePath) -> anyhow::Error {
+    if matches!(store, StorePath::Database(..)) {
+        return anyhow!(
+            "no rtconfd runs on the store {store}, and none on this machine\n  hint: start rtconfd run, or run \
+             this on the machine of a replica"
+        );
+    }
     let socket = store.socket_base().map(socket_path).unwrap_or_default();
     match elsewhere(global, store) {
         Some(other) => anyhow!(

@@ -27,9 +27,9 @@ pub enum StoreError {
     },
     /// Another process uses the store.
     #[error(
-        "the store {path} is in use by {other}, so this rtconfd (process {}) stops (hint: stop one, or \
-         give each its own store.path and pages: two owners of a page would overwrite each other)",
-        std::process::id()
+        "the store {path} is in use by {other}, so this rtconfd (process {}) stops (hint: {})",
+        std::process::id(),
+        in_use_hint(path)
     )]
     InUse {
         /// The file.
@@ -192,4 +192,16 @@ pub enum StoreError {
     /// The writer stopped after an earlier failure.
     #[error("the store was closed after an earlier failure")]
     Closed,
+}
+
+/// Returns the remedy for a store that another process writes.
+fn in_use_hint(path: &str) -> &'static str {
+    match path.starts_with("postgres") {
+        true => {
+            "it keeps the pages right; rtconfd override, approve and status reach it from here, or stop it"
+        }
+        false => {
+            "stop one, or give each its own store.path and pages: two owners of a page would overwrite each other"
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! The replicas that share a store, as one of them sees them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tokio::sync::watch;
 
 use crate::model::Problem;
 use crate::store::relay::{self, Asked, Relay, Replicas};
@@ -15,7 +16,15 @@ use super::wire;
 pub struct Cluster {
     relay: Relay,
     /// `None` while this replica is active.
-    standby: Arc<Mutex<Option<Standby>>>,
+    standby: Arc<watch::Sender<Option<Standby>>>,
+}
+
+/// The reason why the active replica did not carry out a request.
+pub(super) struct Refusal {
+    /// The reason.
+    pub(super) why: &'static str,
+    /// The remedy.
+    pub(super) hint: &'static str,
 }
 
 /// Why a replica stands by.
@@ -31,18 +40,24 @@ impl Cluster {
     /// Returns the state of a replica that stands by.
     pub fn new(relay: Relay) -> Self {
         let standby = Standby { why: "it has just started".to_owned(), is_ready: false };
-        Self { relay, standby: Arc::new(Mutex::new(Some(standby))) }
+        Self { relay, standby: Arc::new(watch::Sender::new(Some(standby))) }
     }
 
     /// Notes why this replica stands by; `None` once it is active.
     pub fn note(&self, standby: Option<Standby>) {
         self.relay.set_active(standby.is_none());
-        *self.standby.lock().unwrap_or_else(PoisonError::into_inner) = standby;
+        self.standby.send_replace(standby);
     }
 
     /// Returns why this replica stands by; `None` while it is active.
     pub fn standby(&self) -> Option<Standby> {
-        self.standby.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.standby.borrow().clone()
+    }
+
+    /// Waits until this replica stands by.
+    pub(super) async fn stands_by(&self) {
+        // The sender is ours, so the channel cannot close.
+        let _ = self.standby.subscribe().wait_for(Option::is_some).await;
     }
 
     /// Removes this replica from the list of those that live.
@@ -56,17 +71,20 @@ impl Cluster {
     }
 
     /// Has the active replica carry out a request.
-    pub(super) async fn ask(&self, request: relay::Request) -> Response {
+    ///
+    /// # Errors
+    /// The reason why it was not carried out, or may not have been.
+    pub(super) async fn ask(&self, request: relay::Request) -> Result<Response, Refusal> {
         match self.relay.ask(request).await {
-            Asked::Answered(answered) => response(answered),
-            Asked::NotTaken => refused(
-                "no replica is active, so the request was not carried out",
-                "try again in a minute; rtconfd health says why, and the log of each replica",
-            ),
-            Asked::Unanswered => refused(
-                "the active replica did not answer: the request may have been carried out",
-                "look at the overrides and the held revision before you try again",
-            ),
+            Asked::Answered(answered) => Ok(response(answered)),
+            Asked::NotTaken => Err(Refusal {
+                why: "no replica is active, so the request was not carried out",
+                hint: "try again in a minute; rtconfd health --ready and the log of each replica say why",
+            }),
+            Asked::Unanswered => Err(Refusal {
+                why: "the active replica did not answer: the request may have been carried out",
+                hint: "look at the overrides and the held revision before you try again",
+            }),
         }
     }
 }
@@ -84,7 +102,10 @@ fn response(answered: relay::Response) -> Response {
     response
 }
 
-fn refused(why: &str, hint: &'static str) -> Response {
-    let problems = wire::problems(&[Problem::new(why).hint(hint)]).to_string();
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "application/json")], problems).into_response()
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let problems = wire::problems(&[Problem::new(self.why).hint(self.hint)]).to_string();
+        (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "application/json")], problems)
+            .into_response()
+    }
 }

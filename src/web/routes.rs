@@ -145,7 +145,19 @@ impl Handles {
     }
 
     pub(super) async fn status(&self) -> Result<Arc<Status>, Box<Response>> {
-        tokio::time::timeout(ANSWER_TIMEOUT, self.board.ask()).await.ok().flatten().ok_or_else(unavailable)
+        let asked = tokio::time::timeout(ANSWER_TIMEOUT, self.board.ask());
+        // A driver that lost its store answers nothing any more.
+        let lost = async {
+            match &self.cluster {
+                Some(cluster) => cluster.stands_by().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            status = asked => status.ok().flatten(),
+            () = lost => None,
+        }
+        .ok_or_else(unavailable)
     }
 }
 
@@ -360,7 +372,7 @@ async fn webhook(
         path: "/fetch".to_owned(),
         body: String::from_utf8_lossy(&body).into_owned(),
     };
-    cluster.ask(request).await
+    cluster.ask(request).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// Requests a fetch of the pages that a call of the webhook names.

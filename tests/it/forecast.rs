@@ -100,6 +100,8 @@ fn the_picture_in_the_readme_is_the_one_that_preview_draws() {
     ];
     let drawn = std::process::Command::new(env!("CARGO_BIN_EXE_rtconfd"))
         .current_dir(root)
+        // The variables of the tests are no settings.
+        .env_clear()
         .args(demo)
         .args(window)
         .output()

@@ -72,10 +72,13 @@ fn remedy(code: &SqlState) -> Option<&'static str> {
         SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             Some("check the user of store.url, store.password_file and the server's pg_hba.conf")
         }
-        SqlState::INVALID_CATALOG_NAME => Some("create the database, then run rtconfd store create"),
-        SqlState::INSUFFICIENT_PRIVILEGE => {
-            Some("grant the user the rights that the guide for two machines lists")
+        SqlState::DUPLICATE_PSTATEMENT | SqlState::INVALID_SQL_STATEMENT_NAME => {
+            Some("set pool_mode = session in PgBouncer")
         }
+        SqlState::INVALID_CATALOG_NAME => Some("create the database, then run rtconfd store create"),
+        SqlState::INSUFFICIENT_PRIVILEGE => Some(
+            "run rtconfd store create as the owner, and grant the rights that the guide for two machines lists",
+        ),
         SqlState::DISK_FULL => {
             Some("free some space on the disk of the database; nothing is sent until then")
         }

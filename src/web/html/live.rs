@@ -76,7 +76,7 @@ async fn current(driver: &Handles) -> Option<String> {
         path: "/digest".to_owned(),
         body: String::new(),
     };
-    let answer = cluster.ask(request).await;
+    let answer = cluster.ask(request).await.ok()?;
     if !answer.status().is_success() {
         return None;
     }

@@ -223,7 +223,7 @@ async fn people_act_on_any_replica_and_from_any_machine() {
     let set = ["override", "set", "A-0/live", "--closed", "--until", "2h", "--reason", "snow"];
     let shown = cluster.run("b", &set).expect(0);
     assert!(shown.out.contains("Override 1 is set: closed."), "{}", shown.out);
-    assert_eq!(cluster.api.variables("A-0")["is_open"], json!(false), "it is acknowledged with its effect");
+    cluster.api.until_variable("A-0", "is_open", &json!(false)).await;
     // A machine without a replica reaches the cluster through the database.
     let listed = cluster.run("elsewhere", &["override", "list", "--format", "json"]).expect(0).lines();
     assert_eq!(listed[0]["reason"], "snow");
@@ -243,7 +243,7 @@ async fn people_act_on_any_replica_and_from_any_machine() {
 #[tokio::test]
 async fn a_standby_serves_the_status_page_and_says_that_it_stands_by() {
     let cluster = Cluster::new(Server::shared(), "");
-    let _first = cluster.start_active("a").await;
+    let first = cluster.start_active("a").await;
     cluster.folder.private("token", "a-long-secret-token-of-anna");
     cluster.settings(
         "[listen]\naddress = \"127.0.0.1:0\"\n[[listen.tokens]]\nname = \"anna\"\nfile = \"token\"\n\
@@ -287,8 +287,18 @@ async fn a_standby_serves_the_status_page_and_says_that_it_stands_by() {
     assert_eq!(post("wrong").await.unwrap().status().as_u16(), 403);
     let response = post("a-long-secret-token-of-anna").await.unwrap();
     assert_eq!(response.status().as_u16(), 201, "{}", response.text().await.unwrap());
-    assert_eq!(cluster.api.variables("A-1")["is_open"], json!(false));
+    cluster.api.until_variable("A-1", "is_open", &json!(false)).await;
     assert_eq!(cluster.sql("SELECT who FROM rtconfd.overrides"), "token as anna");
+    // A browser gets a page, also if no replica is active.
+    drop(first);
+    let request = client.get(format!("{address}/")).header("Accept", "text/html");
+    cluster.sql("UPDATE rtconfd.meta SET lease_ms = 600000");
+    let response = request.send().await.unwrap();
+    let is_page = response.headers()["content-type"] == "text/html; charset=utf-8";
+    assert!(
+        response.status() == 503 && is_page && response.headers().contains_key("content-security-policy")
+    );
+    assert!(response.text().await.unwrap().contains("no replica is active"));
 }
 
 /// Pauses and kills replicas at random while the table changes.
