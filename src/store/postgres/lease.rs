@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, WallClock};
-use crate::limits::replicas::{LEASE, LEASE_MARGIN, POLL, RENEWALS};
+use crate::limits::replicas::{HEARTBEAT, LEASE, LEASE_MARGIN, POLL, RENEWALS};
 use crate::store::StoreError;
 use crate::store::sql::{Database, Job, Session, Trust, params};
 
@@ -59,6 +59,15 @@ pub(super) fn read(session: &mut dyn Session) -> Result<Held, StoreError> {
         Ok(Held { holder: row.get(0)?, described: row.get(1)?, epoch: row.get(2)?, commits: row.get(3)? })
     });
     rows?.into_iter().next().ok_or(StoreError::Closed)
+}
+
+/// Returns the description of the holder, unless it is a replica that gives no sign of life any more.
+pub(super) fn living(session: &mut dyn Session) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT described FROM rtconfd.lease WHERE holder IS NOT NULL AND NOT EXISTS
+        (SELECT 1 FROM rtconfd.replicas WHERE replicas.described = lease.described
+            AND at < clock_timestamp() - CAST(?1 AS BIGINT) * INTERVAL '1 second')";
+    let silence = i64::try_from(3 * HEARTBEAT.as_secs()).unwrap_or(i64::MAX);
+    session.first(sql, params![silence])
 }
 
 /// A connection whose transactions are committed only while it holds the lease.

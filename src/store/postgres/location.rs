@@ -190,11 +190,12 @@ impl Location for Postgres {
 }
 
 impl Postgres {
-    /// Returns the description of the holder of the lease, if there is one.
+    /// Returns the description of the holder of the lease, if there is one that lives.
     fn holder(&self) -> Option<String> {
-        let held =
-            on_thread(|| self.connect()?.map(|(mut connection, _)| lease::read(&mut connection)).transpose());
-        held.ok().flatten().filter(|held| held.holder.is_some()).map(|held| held.described)
+        let living = on_thread(|| {
+            self.connect()?.map(|(mut connection, _)| lease::living(&mut connection)).transpose()
+        });
+        living.ok().flatten().flatten()
     }
 }
 

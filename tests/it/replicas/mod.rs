@@ -442,3 +442,18 @@ async fn nothing_is_sent_that_could_end_after_the_lease() {
     cluster.until_phones(0).await;
     cluster.check_history().await;
 }
+
+#[tokio::test]
+async fn after_all_replicas_were_killed_overrides_are_stored_for_the_next_start() {
+    let cluster = Cluster::new(Server::shared(), "");
+    let (first, second) = (cluster.start_active("a").await, cluster.start_standby("b").await);
+    drop(second);
+    drop(first);
+    let status = || cluster.run("elsewhere", &["status"]).out;
+    until("nothing runs", || status().contains("rtconfd is not running.")).await;
+    let set = ["override", "set", "A-0/live", "--closed", "--until", "2h", "--reason", "snow"];
+    let stored = cluster.run("elsewhere", &set).expect(4);
+    assert!(stored.err.contains("no effect until the next apply"), "{}", stored.err);
+    let _again = cluster.start("a");
+    cluster.api.until_variable("A-0", "is_open", &json!(false)).await;
+}
