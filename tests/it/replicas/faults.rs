@@ -77,12 +77,11 @@ async fn a_replica_that_is_cut_off_sends_nothing_more() {
     until("the other one is active", || is_active(&second)).await;
     cluster.until_phones(1).await;
     until("it stands by", || !is_active(&first)).await;
-    let sent = cluster.api.requests("PATCH").len();
-    assert_eq!(sent, 6, "each value once");
+    cluster.check_patches(6).await;
     way.hold(false);
     cluster.sites(2);
     cluster.until_phones(2).await;
-    assert_eq!(cluster.api.requests("PATCH").len(), sent + 3);
+    cluster.check_patches(9).await;
     cluster.check_history().await;
 }
 
@@ -129,13 +128,13 @@ async fn a_failover_that_loses_transactions_stops_all_replicas() {
     cluster.run("a", &set).expect(0);
     primary.stop("KILL");
     until("it stands by", || !is_active(&first)).await;
-    let sent = cluster.api.requests("PATCH").len();
+    cluster.check_patches(7).await;
     standby_server::promote(&standby);
     until("it says what was lost", || first.log().contains("transactions that it had confirmed")).await;
     cluster.sites(2);
     let ready = cluster.run("a", &["health", "--ready"]);
     assert!(ready.err.contains("lost "), "{}{}", ready.out, ready.err);
-    assert_eq!(cluster.api.requests("PATCH").len(), sent, "nothing is sent");
+    cluster.check_patches(7).await;
     // A person has looked: the replicas are started again.
     drop(first);
     let again = cluster.start("a");
