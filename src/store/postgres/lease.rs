@@ -94,9 +94,10 @@ impl Leased {
         let mut connection = connection;
         let mut first: Option<(Held, Duration)> = None;
         loop {
+            let known = seen(&store);
             let held = read(&mut connection)?;
             let now = WallClock.uptime();
-            note_commits(connection.path(), &store, (held.epoch, held.commits))?;
+            note_commits(connection.path(), &store, known, (held.epoch, held.commits))?;
             let ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
             let is_free = held.holder.as_ref().is_none_or(|holder| ended.contains(holder));
             drop(ended);
@@ -175,23 +176,31 @@ pub(super) fn described() -> String {
     format!("process {} on {}", std::process::id(), host.nodename().to_string_lossy())
 }
 
-/// Remembers the epoch and the counter of a store, as committed.
+/// Returns the highest epoch and counter that were noted of a store.
+fn seen(store: &str) -> (i64, i64) {
+    let seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    seen.get(store).copied().unwrap_or_default()
+}
+
+/// Notes the epoch and the counter of a store, as committed.
+///
+/// `known` was noted before they were read: meanwhile another thread may have noted newer ones.
 ///
 /// # Errors
-/// When one is lower than seen before: the database lost transactions.
-fn note_commits(path: &str, store: &str, found: (i64, i64)) -> Result<(), StoreError> {
-    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = seen.entry(store.to_owned()).or_insert(found);
+/// When one is lower than known: the database lost transactions.
+fn note_commits(path: &str, store: &str, known: (i64, i64), found: (i64, i64)) -> Result<(), StoreError> {
     if found.0 < known.0 || found.1 < known.1 {
-        return Err(StoreError::Rewound { path: path.to_owned(), lost: known.1 - found.1 });
+        return Err(StoreError::Rewound { path: path.to_owned(), lost: (known.1 - found.1).max(1) });
     }
-    *known = found;
+    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let noted = seen.entry(store.to_owned()).or_default();
+    *noted = (noted.0.max(found.0), noted.1.max(found.1));
     Ok(())
 }
 
 impl Database for Leased {
     fn transact(&mut self, job: Job) -> Result<(), StoreError> {
-        let began = WallClock.uptime();
+        let (began, known) = (WallClock.uptime(), seen(&self.store));
         let done = self.begin().and_then(|()| job(&mut self.connection));
         if let Err(error) = done {
             // Without an answer the connection is of no use, and the server ends the transaction.
@@ -199,7 +208,7 @@ impl Database for Leased {
             return Err(error);
         }
         self.connection.batch("COMMIT")?;
-        note_commits(self.connection.path(), &self.store, (self.epoch, self.commits))?;
+        note_commits(self.connection.path(), &self.store, known, (self.epoch, self.commits))?;
         self.renewed = began;
         self.trust.extend(began + self.terms.length);
         Ok(())
@@ -218,10 +227,13 @@ impl Database for Leased {
     fn close(&mut self) {
         let release = "UPDATE rtconfd.lease SET holder = NULL, commits = commits + 1
             WHERE holder = ?1 AND epoch = ?2 RETURNING commits";
+        let known = seen(&self.store);
         let session: &mut dyn Session = &mut self.connection;
         let released =
             session.first(release, params![self.id, self.epoch]).and_then(|commits| match commits {
-                Some(commits) => note_commits(self.connection.path(), &self.store, (self.epoch, commits)),
+                Some(commits) => {
+                    note_commits(self.connection.path(), &self.store, known, (self.epoch, commits))
+                }
                 None => Ok(()),
             });
         // A lease that was not released is taken over after its time.
@@ -234,5 +246,25 @@ impl Database for Leased {
 impl Drop for Leased {
     fn drop(&mut self) {
         self.abandon();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_is_compared_with_those_noted_before_it_was_read() {
+        let note = |known, found| note_commits("database", "store of this test", known, found);
+        note((0, 0), (1, 6)).unwrap();
+        // Read before the other thread committed, and noted after it.
+        note((1, 5), (1, 5)).unwrap();
+        assert_eq!(seen("store of this test"), (1, 6));
+        for (found, missing) in [((1, 5), 1), ((1, 2), 4), ((0, 9), 1)] {
+            match note((1, 6), found) {
+                Err(StoreError::Rewound { lost, .. }) => assert_eq!(lost, missing, "{found:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

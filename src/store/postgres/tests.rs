@@ -7,8 +7,8 @@ use super::server::Server;
 use super::{Address, Postgres};
 use crate::store::{Location, Owner, Store, StoreError};
 
-/// A short lease: what a test waits for takes three seconds instead of 35.
-const SHORT: Duration = Duration::from_secs(2);
+/// A short lease: a test waits for five seconds instead of 35.
+const SHORT: Duration = Duration::from_secs(4);
 
 fn owner() -> Owner {
     Owner { api: "https://api.example".to_owned(), id: "default".to_owned() }

@@ -15,7 +15,7 @@ use crate::support::postgres::Server;
 use crate::support::{Api, Folder, Process, Ran, round_the_clock, until};
 
 /// The lease in these tests, in milliseconds.
-const LEASE_MS: u64 = 6_000;
+const LEASE_MS: u64 = 9_000;
 
 const SETTINGS: &str = r#"
 [sources.sites]
@@ -111,7 +111,7 @@ impl<'s> Cluster<'s> {
     /// Starts a replica and waits until it stands by.
     async fn start_standby(&self, machine: &str) -> Process {
         let process = self.start(machine);
-        until("it stands by", || process.log().contains("holds the lease")).await;
+        until("it stands by", || process.log().contains("standing by: process ")).await;
         process
     }
 
