@@ -407,8 +407,9 @@ async fn a_store_in_a_file_moves_to_the_database_with_its_overrides() {
     cluster.run("a", &set).expect(4);
     let moved = cluster.run("a", &["store", "move", &url]).expect(0);
     assert!(moved.out.contains("rows of the store") && moved.err.contains("Set store.url"), "{}", moved.err);
-    let refused = cluster.run("a", &["run"]).expect(1);
-    assert!(refused.err.contains("was moved to postgres://"), "{}", refused.err);
+    let mut refused = cluster.start("a");
+    assert_eq!(refused.ends().await, 1, "{}", refused.log());
+    assert!(refused.log().contains("was moved to postgres://"), "{}", refused.log());
     cluster.settings("");
     let _first = cluster.start("a");
     cluster.api.until_variable("A-0", "is_open", &json!(false)).await;
