@@ -72,7 +72,7 @@ impl Claims {
             failure: None,
         };
         // Replicas that share a store follow one another on a machine.
-        claims.is_tolerant = settings.store.path.location().is_shared();
+        claims.is_tolerant = settings.store.path.is_shared();
         claims.renew(settings, worlds)?;
         Ok(Some(claims))
     }

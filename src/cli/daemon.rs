@@ -53,7 +53,7 @@ pub async fn run(
         match daemon.keep(&mut settings, held).await {
             Ok(()) => break,
             // A store that another replica took, or whose database is away, can be had again.
-            Err(error) if settings.store.path.location().is_shared() && standby::is_lost(&error) => {
+            Err(error) if settings.store.path.is_shared() && standby::is_lost(&error) => {
                 tracing::error!("standing by: {error:#}");
                 daemon.let_go(&error).await;
                 last = None;
@@ -358,7 +358,7 @@ fn report_public_holidays(settings: &Settings, now: Instant) {
 fn socket(settings: &Settings, handles: &web::Handles) -> anyhow::Result<Option<web::Socket>> {
     let Some(store) = settings.store.path.socket_base() else { return Ok(None) };
     let path = web::socket_path(store);
-    if settings.store.path.location().is_shared() {
+    if settings.store.path.is_shared() {
         // A lock of the file keeps a second daemon out; a database does not.
         if std::os::unix::net::UnixStream::connect(&path).is_ok() {
             bail!(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 
 use crate::agents_api::{Client, KeySource, Timeouts};
 use crate::clock::{Clock, WallClock};
@@ -41,9 +41,18 @@ pub fn settings(global: &Global) -> Result<Settings, Exit> {
     }
 }
 
+/// Checks that `--accept-empty-store` is meant for a store in a file.
+pub fn check_accept_empty(settings: &Settings, accept_empty: bool) -> anyhow::Result<()> {
+    if accept_empty && settings.store.path.is_shared() {
+        bail!("--accept-empty-store is for a store in a file\n  hint: run rtconfd store create");
+    }
+    Ok(())
+}
+
 /// Opens the store for writing.
 pub fn open_store(settings: &Settings, accept_empty: bool) -> anyhow::Result<Arc<dyn Store>> {
     let (location, owner) = (settings.store.path.location(), settings.owner());
+    check_accept_empty(settings, accept_empty)?;
     Ok(if accept_empty { location.open_or_begin_anew(Some(&owner))? } else { location.open(Some(&owner))? })
 }
 

@@ -49,11 +49,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         let microseconds = u32::try_from(UPGRADE_TIME.as_micros()).unwrap_or(u32::MAX);
         let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
     }
-    let location = settings.store.path.location();
-    if location.is_shared() && arguments.accept_empty_store {
-        bail!("--accept-empty-store is for a store in a file\n  hint: run rtconfd store create");
-    }
-    let store = match location.is_shared() {
+    load::check_accept_empty(&settings, arguments.accept_empty_store)?;
+    let store = match settings.store.path.is_shared() {
         // Another replica may hold it, and the database may be down for now.
         true => None,
         false => Some(load::open_store(&settings, arguments.accept_empty_store)?),

@@ -184,7 +184,7 @@ fn read(
         warnings.extend(blueprint.pages.iter().find_map(store_in_memory));
     }
     if let (Some(api), Some(store)) = (&api, &store)
-        && store.path.location().is_shared()
+        && store.path.is_shared()
         && api.total_timeout > MAX_TOTAL_TIMEOUT
     {
         let at = root.get("api").and_then(|api| api.get("total_timeout")).unwrap_or(root);

@@ -63,6 +63,11 @@ impl StorePath {
         }
     }
 
+    /// Returns true for a store that several machines share.
+    pub fn is_shared(&self) -> bool {
+        self.location().is_shared()
+    }
+
     /// Returns the location of the store.
     pub fn location(&self) -> Box<dyn Location> {
         match self {

@@ -36,9 +36,9 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// The fate of a request.
+/// How far a request got.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Delivery {
     /// It was carried out or refused.
     Answered(Response),
     /// No replica took it, and none will.
@@ -91,7 +91,7 @@ impl Taken {
 #[derive(Debug)]
 pub(super) enum Command {
     /// Send a request, and report what became of it until an end in time since the machine started.
-    Ask(Request, oneshot::Sender<Asked>, Duration),
+    Ask(Request, oneshot::Sender<Delivery>, Duration),
     /// Remove this replica from the list, and report it.
     Leave(oneshot::Sender<()>),
     /// Send an answer.
@@ -144,12 +144,12 @@ pub(super) fn channel() -> (Relay, mpsc::Receiver<Taken>, Ends) {
 
 impl Relay {
     /// Sends a request to the active replica and waits for what becomes of it.
-    pub async fn ask(&self, request: Request) -> Asked {
+    pub async fn ask(&self, request: Request) -> Delivery {
         let (answer, answered) = oneshot::channel();
         let until = WallClock.uptime() + REQUEST_TIMEOUT;
         match self.commands.send(Command::Ask(request, answer, until)) {
-            Ok(()) => answered.await.unwrap_or(Asked::Unanswered),
-            Err(_) => Asked::NotTaken,
+            Ok(()) => answered.await.unwrap_or(Delivery::Unanswered),
+            Err(_) => Delivery::NotTaken,
         }
     }
 

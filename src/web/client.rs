@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::limits::listener::SOCKET_TIMEOUT;
-use crate::store::relay::{Asked, Relay, Request};
+use crate::store::relay::{Delivery, Relay, Request};
 
 use super::visitor::Visitor;
 use super::{OverrideRequest, socket_path};
@@ -166,12 +166,12 @@ impl Daemon {
                 let (visitor, method) = (Visitor::Owner.written(), method.to_string());
                 let request = Request { visitor, method, path: path.to_owned(), body };
                 match relay.ask(request).await {
-                    Asked::Answered(answer) => {
+                    Delivery::Answered(answer) => {
                         let good = (200..300).contains(&answer.status);
                         (good, serde_json::from_slice(&answer.body).unwrap_or_default())
                     }
-                    Asked::NotTaken => return Err(NoAnswer::NotTaken),
-                    Asked::Unanswered => return Err(NoAnswer::Unanswered),
+                    Delivery::NotTaken => return Err(NoAnswer::NotTaken),
+                    Delivery::Unanswered => return Err(NoAnswer::Unanswered),
                 }
             }
         };

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
 use crate::model::Problem;
-use crate::store::relay::{self, Asked, Relay, Replicas};
+use crate::store::relay::{self, Delivery, Relay, Replicas};
 
 use super::wire;
 
@@ -20,14 +20,14 @@ pub struct Cluster {
 }
 
 /// The reason why the active replica did not carry out a request.
-pub(super) struct Refusal {
+pub(super) struct RelayFailure {
     /// The reason.
     pub(super) why: &'static str,
     /// The remedy.
     pub(super) hint: &'static str,
 }
 
-/// Why a replica stands by.
+/// The reason for which a replica stands by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standby {
     /// The reason.
@@ -74,14 +74,14 @@ impl Cluster {
     ///
     /// # Errors
     /// The reason why it was not carried out, or may not have been.
-    pub(super) async fn ask(&self, request: relay::Request) -> Result<Response, Refusal> {
+    pub(super) async fn ask(&self, request: relay::Request) -> Result<Response, RelayFailure> {
         match self.relay.ask(request).await {
-            Asked::Answered(answered) => Ok(response(answered)),
-            Asked::NotTaken => Err(Refusal {
+            Delivery::Answered(answered) => Ok(response(answered)),
+            Delivery::NotTaken => Err(RelayFailure {
                 why: "no replica is active, so the request was not carried out",
                 hint: "try again in a minute; rtconfd health --ready and the log of each replica say why",
             }),
-            Asked::Unanswered => Err(Refusal {
+            Delivery::Unanswered => Err(RelayFailure {
                 why: "the active replica did not answer: the request may have been carried out",
                 hint: "look at the overrides and the held revision before you try again",
             }),
@@ -102,7 +102,7 @@ fn response(answered: relay::Response) -> Response {
     response
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for RelayFailure {
     fn into_response(self) -> Response {
         let problems = wire::problems(&[Problem::new(self.why).hint(self.hint)]).to_string();
         (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "application/json")], problems)

@@ -10,7 +10,7 @@ use crate::settings::Right;
 use crate::store::relay;
 
 use super::body::read_bytes;
-use super::cluster::Refusal;
+use super::cluster::RelayFailure;
 use super::visitor::Visitor;
 use super::{Handles, wire};
 
@@ -51,7 +51,7 @@ pub(super) async fn pass_on(
 }
 
 /// Returns a page for a browser: the last known state would look like the current one.
-fn page(refusal: &Refusal) -> Response {
+fn page(refusal: &RelayFailure) -> Response {
     let page = html! {
         (DOCTYPE)
         html lang="en" {

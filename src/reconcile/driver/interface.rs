@@ -117,7 +117,7 @@ impl From<&Settings> for Pace {
             keep_history: settings.store.keep_history,
             concurrency: settings.api.concurrency,
             limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
-            is_shared: settings.store.path.location().is_shared(),
+            is_shared: settings.store.path.is_shared(),
         }
     }
 }

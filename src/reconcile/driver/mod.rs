@@ -351,7 +351,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         };
         let pages = self.pages.next_due(now);
         let follows = self.next_to_follow(now);
-        let (claims, requests, shared) = (self.contested.again(), &self.requests, self.sharing.next());
+        let (claims, requests, shared) = (self.contested.again(), &self.requests, self.sharing.next(now));
         let wakes =
             [pages, lists, claims, requests.room_at, requests.retry_at, fresh, follows, shared, deadline]
                 .into_iter()

@@ -41,30 +41,21 @@ pub(super) fn store_error(path: &str, error: &Error) -> StoreError {
 
 /// Returns true if the connection could not be made, or broke off.
 fn is_of_network(error: &Error) -> bool {
-    let text = error.to_string();
     // TLS reports the refusal of a certificate as an error of reading.
-    let is_refused = text.contains("TLS") && causes(error).contains("certificate");
-    let mut cause = std::error::Error::source(error);
-    let mut is_io = error.is_closed();
-    while let Some(found) = cause {
-        is_io |= found.is::<std::io::Error>();
-        cause = found.source();
-    }
+    let is_refused = error.to_string().contains("TLS") && causes(error).contains("certificate");
+    let is_io = error.is_closed() || sources(error).any(|cause| cause.is::<std::io::Error>());
     is_io && !is_refused
 }
 
 /// Returns an error with its causes: the first one alone says nothing.
 fn causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(found) = cause {
-        let found_text = found.to_string();
-        if !text.contains(&found_text) {
-            text = format!("{text}: {found_text}");
-        }
-        cause = found.source();
-    }
-    text
+    sources(error).map(ToString::to_string).fold(error.to_string(), |text, cause| {
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
+}
+
+fn sources(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(std::error::Error::source(error), |cause| cause.source())
 }
 
 fn remedy(code: &SqlState) -> Option<&'static str> {

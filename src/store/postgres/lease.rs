@@ -200,17 +200,19 @@ fn note_commits(path: &str, store: &str, known: (i64, i64), found: (i64, i64)) -
 
 impl Database for Leased {
     fn transact(&mut self, job: Job) -> Result<(), StoreError> {
-        let (began, known) = (WallClock.uptime(), seen(&self.store));
+        let known = seen(&self.store);
         let done = self.begin().and_then(|()| job(&mut self.connection));
         if let Err(error) = done {
             // Without an answer the connection is of no use, and the server ends the transaction.
             let _ = self.connection.batch("ROLLBACK");
             return Err(error);
         }
+        // The row stays locked up to here, so no other program could count from an earlier time.
+        let sent = WallClock.uptime();
         self.connection.batch("COMMIT")?;
         note_commits(self.connection.path(), &self.store, known, (self.epoch, self.commits))?;
-        self.renewed = began;
-        self.trust.extend(began + self.terms.length);
+        self.renewed = sent;
+        self.trust.extend(sent + self.terms.length);
         Ok(())
     }
 

@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
+use crate::limits::replicas::READING_TIMEOUT;
 use crate::model::Instant;
 use crate::store::relay::{self, Relay, Taken};
 use crate::store::sql::{self, Connected, Copied, Database, Job, Queue, Reader, Session, Writer};
 use crate::store::{Description, Location, Moving, Owner, Reading, Store, StoreError};
-
-use crate::limits::replicas::READING_TIMEOUT;
 
 use super::address::Address;
 use super::connection::Connection;

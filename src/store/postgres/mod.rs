@@ -4,7 +4,7 @@
 //! The writer holds the *lease*, a row of the database. Each of its transactions first changes that
 //! row, if it still holds it: no transaction of a former holder is ever committed, and each committed
 //! one renews the lease. The holder trusts its lease for [`LEASE`](crate::limits::replicas::LEASE)
-//! from before the transaction, by the time since the machine started; no clock of a wall counts.
+//! from before the commit, by the time since the machine started; the wall clock does not count.
 
 mod address;
 mod connection;

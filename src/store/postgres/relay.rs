@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::clock::{Clock, WallClock};
 use crate::limits::replicas::{ANSWERS_POLL, HEARTBEAT, REQUEST_TIMEOUT, REQUESTS_POLL};
 use crate::store::StoreError;
-use crate::store::relay::{Asked, Command, Ends, Replica, Replicas, Request, Response};
+use crate::store::relay::{Command, Delivery, Ends, Replica, Replicas, Request, Response};
 use crate::store::sql::{Row, Session, params};
 
 use super::address::Address;
@@ -38,7 +38,7 @@ pub(super) struct Worker {
 }
 
 struct Waiting {
-    answer: oneshot::Sender<Asked>,
+    answer: oneshot::Sender<Delivery>,
     /// In time since the machine started.
     until: Duration,
 }
@@ -80,10 +80,10 @@ impl Worker {
         let failure = Some(error.to_string());
         self.ends.replicas.send_modify(|replicas| replicas.failure = failure);
         // A request may have been taken, and its answer cannot be read.
-        self.waiting.drain().for_each(|(_, waiting)| drop(waiting.answer.send(Asked::Unanswered)));
+        self.waiting.drain().for_each(|(_, waiting)| drop(waiting.answer.send(Delivery::Unanswered)));
         while let Ok(command) = self.ends.commands.try_recv() {
             if let Command::Ask(_, answer, _) = command {
-                drop(answer.send(Asked::NotTaken));
+                drop(answer.send(Delivery::NotTaken));
             }
         }
         std::thread::sleep(PAUSE);
@@ -103,7 +103,7 @@ impl Worker {
                     opened
                 }
                 (Err(error), Some(Command::Ask(_, answer, _))) => {
-                    drop(answer.send(Asked::NotTaken));
+                    drop(answer.send(Delivery::NotTaken));
                     return Err(error);
                 }
                 (Err(error), _) => return Err(error),
@@ -113,7 +113,7 @@ impl Worker {
         match command {
             // Who asked has gone, or waited long enough for this thread.
             Some(Command::Ask(_, answer, until)) if answer.is_closed() || WallClock.uptime() >= until => {
-                drop(answer.send(Asked::NotTaken));
+                drop(answer.send(Delivery::NotTaken));
             }
             Some(Command::Ask(request, answer, until)) => {
                 let id = ask(session, &self.id, &request)?;
@@ -158,7 +158,7 @@ impl Worker {
         let answers = session.rows(answered, params![self.id], |row| Ok((row.get(0)?, response(row)?)))?;
         for (id, response) in answers {
             if let Some(waiting) = self.waiting.remove::<i64>(&id) {
-                drop(waiting.answer.send(Asked::Answered(response)));
+                drop(waiting.answer.send(Delivery::Answered(response)));
             }
         }
         let now = WallClock.uptime();
@@ -168,7 +168,11 @@ impl Worker {
             let withdraw = "DELETE FROM rtconfd.requests WHERE id = ?1 AND taken = 0";
             let is_withdrawn = session.execute(withdraw, params![id])? > 0;
             if let Some(waiting) = self.waiting.remove(&id) {
-                drop(waiting.answer.send(if is_withdrawn { Asked::NotTaken } else { Asked::Unanswered }));
+                drop(waiting.answer.send(if is_withdrawn {
+                    Delivery::NotTaken
+                } else {
+                    Delivery::Unanswered
+                }));
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The statements of the stores in a database, in the SQL that SQLite and PostgreSQL share.
 //!
 //! A [`Session`] runs statements, and a [`Database`] runs jobs in a transaction of its session. A
-//! database implements both. Parameters are written `?1`, and no statement depends on the database.
+//! database implements both. Parameters are written `?1`, and `INDEXED BY` is a hint for SQLite alone.
 
 use crate::model::Instant;
 

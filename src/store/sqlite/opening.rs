@@ -60,7 +60,7 @@ impl Location for Sqlite {
             return Ok(None);
         }
         let lock = self.lock()?;
-        Ok(Some(Box::new(Taken(self.take_up(lock)?))))
+        Ok(Some(Box::new(Leaving(self.take_up(lock)?))))
     }
 
     fn import(
@@ -266,9 +266,9 @@ impl Sqlite {
 }
 
 /// A store that is being moved.
-struct Taken(Writing);
+struct Leaving(Writing);
 
-impl Moving for Taken {
+impl Moving for Leaving {
     fn rows(&mut self, take: &mut (dyn FnMut(Copied) -> bool + Send)) -> Result<(), StoreError> {
         self.0.transact(&mut |session| sql::read_all(session, take))
     }
