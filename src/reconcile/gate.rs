@@ -6,12 +6,17 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::api::{
     FAILING_AGENTS, FAILURE_STREAK, FAILURE_STREAK_LENGTH, FIRST_BREAKER_PAUSE, LONGEST_BREAKER_PAUSE,
     LONGEST_PAUSE, RETRY_SHARE,
 };
 
 use super::backoff;
+
+/// The breaker's pause is at its longest before it was doubled this often.
+const MOST_DOUBLINGS: u32 = 8;
 
 /// The rate limits for requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,8 +89,17 @@ enum State {
     },
 }
 
+/// The state that a gate leaves to the next one of the same key, in another process or replica.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateState {
+    tokens: f64,
+    /// The remaining time of a pause, which is zero while a trial is due.
+    pause: Option<(Duration, Pause)>,
+    opened: u32,
+}
+
 /// The reason for a pause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pause {
     /// The API asked for it (429), for this long.
     Asked(Duration),
@@ -139,6 +153,34 @@ impl Gate {
             opened: 0,
             waits: Waits::default(),
         }
+    }
+
+    /// Returns the gate that continues a state after a time.
+    ///
+    /// Both come from the wall clocks of two machines, so no pause gets longer than it may be.
+    pub fn resume(limits: Limits, state: &GateState, passed: Duration, up: Duration) -> Self {
+        let mut gate = Self::new(limits, up);
+        let tokens = state.tokens + passed.as_secs_f64() * gate.all.rate;
+        gate.all.tokens = tokens.min(gate.all.size);
+        gate.retries.tokens = gate.retries.tokens.min(gate.all.tokens);
+        gate.opened = state.opened.min(MOST_DOUBLINGS);
+        if let Some((left, why)) = state.pause {
+            let until = up + left.saturating_sub(passed).min(LONGEST_PAUSE);
+            gate.state = State::Paused { until, why };
+        }
+        gate
+    }
+
+    /// Returns the state for the next gate of the key.
+    ///
+    /// A refused key is not a part of it: the next one tries its own.
+    pub fn state(&self, up: Duration) -> GateState {
+        let pause = match self.state {
+            State::Paused { until, why } => Some((until.saturating_sub(up), why)),
+            _ if self.trial != Trial::Over => Some((Duration::ZERO, Pause::Breaker)),
+            _ => None,
+        };
+        GateState { tokens: self.all.at(up), pause, opened: self.opened }
     }
 
     /// Returns true if requests may be sent, subject to the rate.
@@ -288,9 +330,9 @@ impl Gate {
         if !self.is_open() || !(many || failed_trial) {
             return None;
         }
-        let cooling = FIRST_BREAKER_PAUSE.saturating_mul(1 << self.opened.min(8)).min(LONGEST_BREAKER_PAUSE);
+        let cooling = FIRST_BREAKER_PAUSE.saturating_mul(1 << self.opened).min(LONGEST_BREAKER_PAUSE);
         let cooling = backoff::jittered(cooling, random);
-        self.opened += 1;
+        self.opened = (self.opened + 1).min(MOST_DOUBLINGS);
         self.fails.clear();
         self.trial = Trial::Over;
         self.state = State::Paused { until: up + cooling, why: Pause::Breaker };

@@ -19,7 +19,7 @@ use crate::store::{StoreError, Written};
 use super::agents::Agents;
 use super::board::Turn;
 use super::clock_trust::{ClockReading, ClockTrust};
-use super::gate::{Gate, Urgency};
+use super::gate::Urgency;
 use super::page_state::Pages;
 use super::revision::{HELD, OUT, RECENT, Rollout};
 use super::{Actor, Held};
@@ -34,7 +34,7 @@ use fetched::Fetched;
 use key::Key;
 use overrides::Overrides;
 use report::Report;
-use requests::{Done, Requests};
+use requests::{Done, Requests, StoredGate};
 use revisions::Revisions;
 use sharing::Sharing;
 use waiting::Waiting;
@@ -105,7 +105,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
     /// # Errors
     /// Fails when the store cannot be read.
     pub async fn new(setup: Setup<R>) -> Result<Self, StoreError> {
-        let (now, up) = (setup.actor.clock.now(), setup.actor.clock.uptime());
+        let now = setup.actor.clock.now();
         let store = &setup.actor.store;
         let stored = store.pages().await?;
         let recent = store.fact(RECENT).await?.and_then(|fact| serde_json::from_str(&fact).ok());
@@ -128,6 +128,8 @@ impl<R: ReadPages + WritePages> Driver<R> {
             tracing::error!("{}", distrust.describe());
         }
         let pace = setup.pace;
+        let gate = store.fact(StoredGate::FACT).await?;
+        let gate = StoredGate::resume(gate.as_deref(), pace.limits, &*setup.actor.clock);
         let mut driver = Self {
             actor: setup.actor,
             pages: Pages::default(),
@@ -153,7 +155,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             overrides: Overrides { set: overrides, applied: Vec::new(), found: found.unwrap_or_default() },
             clock: ClockState::new(clock_trust, now),
             key: Key::new(setup.set_key, now),
-            requests: Requests::new(Gate::new(pace.limits, up), pace.concurrency),
+            requests: Requests::new(gate, pace.concurrency),
             notes: FuturesUnordered::new(),
             report: Report::new(setup.board),
             pace,
@@ -288,6 +290,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.requests.jobs.shutdown().await;
         let reading = self.clock.trust.reading(&*self.actor.clock);
         self.store_clock_reading(reading);
+        self.keep_fact(StoredGate::FACT, StoredGate::of(&self.requests.gate, &*self.actor.clock));
         if matches!(mode, Mode::Once { .. }) {
             self.note_unseen();
         }

@@ -5,18 +5,52 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::agents_api::ApiError;
+use crate::clock::Clock;
 use crate::model::{Environment, Instant, PageId, RemotePage};
 use crate::reconcile::Acted;
-use crate::reconcile::gate::Gate;
+use crate::reconcile::gate::{Gate, GateState, Limits};
 use crate::store::{StoreError, Written};
 
 /// A request that takes longer than this is slow.
 const SLOW: Duration = Duration::from_millis(500);
 /// Number of places for slow requests per ordinary place.
 const SLOW_SHARE: usize = 4;
+
+/// The gate at the end of a driver, as stored.
+///
+/// The next driver of the key continues it, so a restart, a reload and a replica that takes over
+/// keep to the rate and the pause. A driver that crashed stores none: another replica takes over
+/// only after the longest pause, when the burst has returned too.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredGate {
+    at: Instant,
+    state: GateState,
+}
+
+impl StoredGate {
+    /// The name under which the store keeps it.
+    pub(super) const FACT: &'static str = "gate";
+
+    /// Returns the fact to store.
+    pub(super) fn of(gate: &Gate, clock: &dyn Clock) -> Option<String> {
+        serde_json::to_string(&Self { at: clock.now(), state: gate.state(clock.uptime()) }).ok()
+    }
+
+    /// Returns the gate that continues a stored one, if there is any.
+    pub(super) fn resume(fact: Option<&str>, limits: Limits, clock: &dyn Clock) -> Gate {
+        match fact.and_then(|fact| serde_json::from_str::<Self>(fact).ok()) {
+            Some(stored) => {
+                let passed = (clock.now() - stored.at).to_std().unwrap_or_default();
+                Gate::resume(limits, &stored.state, passed, clock.uptime())
+            }
+            None => Gate::new(limits, clock.uptime()),
+        }
+    }
+}
 
 /// A completed request.
 pub(super) struct Done {

@@ -65,6 +65,28 @@ fn after_a_pause_a_single_probe_is_sent_first() {
 }
 
 #[test]
+fn the_next_gate_of_a_key_continues_the_rate_and_the_pause() {
+    let mut gate = Gate::new(LIMITS, seconds(0.0));
+    let next = |gate: &Gate, passed: f64| {
+        let stored = serde_json::to_string(&gate.state(seconds(10.0))).unwrap();
+        Gate::resume(LIMITS, &serde_json::from_str(&stored).unwrap(), seconds(passed), seconds(0.0))
+    };
+    assert_eq!(taken(&mut gate, 10.0, Urgency::Transition, false), 20);
+    assert_eq!(taken(&mut next(&gate, 0.0), 0.0, Urgency::Transition, false), 0);
+    assert_eq!(taken(&mut next(&gate, 1.0), 0.0, Urgency::Transition, false), 10);
+    assert_eq!(taken(&mut next(&gate, 99.0), 0.0, Urgency::Transition, false), 20);
+    gate.pause_for(seconds(30.0), seconds(3600.0), seconds(10.0));
+    let mut other = next(&gate, 5.0);
+    assert_eq!(other.pause(), Some(Pause::Asked(seconds(3600.0))));
+    assert_eq!(other.wait(seconds(0.0), 1, Urgency::Transition, false), Some(seconds(25.0)));
+    other.turn(seconds(25.0));
+    assert!(other.wants_trial());
+    let later = &mut next(&other, 3600.0);
+    later.turn(seconds(0.0));
+    assert!(later.wants_trial(), "the trial is still due");
+}
+
+#[test]
 fn the_breaker_opens_when_half_of_the_agents_fail_and_no_request_succeeds() {
     let mut random = fastrand::Rng::with_seed(1);
     let mut fail = |gate: &mut Gate, whom: String, is_retry: bool, agents: usize, up: f64| {

@@ -158,6 +158,31 @@ async fn a_429_pauses_all_pages_of_the_key_for_its_retry_after() {
     driving.stop().await;
 }
 
+/// The next one is the same program after a restart, or a replica that takes over.
+#[tokio::test]
+async fn a_pause_that_the_api_asks_for_goes_on_in_the_next_driver_of_the_key() {
+    let api = Api::start();
+    let folder = Folder::new(&api.url, SITES);
+    folder.write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,1\n");
+    let clock = ManualClock::new(at(NOON));
+    let driving = Driving::start(&folder, &clock, Mode::Daemon).await;
+    until("the page is filled", || api.requests("PATCH").len() == 1).await;
+    api.simulator.inject(Fault::new(Kind::RateLimit { retry_after: 25 }).path("A-1").times(1));
+    driving.advance(later(1)).await;
+    folder.write("sites.csv", "site,agent,hours,phone\na,A-1,Mo-Fr 09:00-17:00,2\n");
+    until("the 429", || api.simulator.log().iter().any(|request| request.status == 429)).await;
+    until("the driver is quiet", || driving.is_quiet()).await;
+    driving.stop().await;
+    let before = api.simulator.log().len();
+    let next = Driving::start(&folder, &clock, Mode::Daemon).await;
+    next.advance(later(1) + TimeDelta::seconds(24)).await;
+    until("the driver is quiet", || next.is_quiet()).await;
+    assert_eq!(api.simulator.log().len(), before, "something was sent during the pause");
+    next.advance(later(1) + TimeDelta::seconds(26)).await;
+    api.until_variable("A-1", "phone", &json!("2")).await;
+    next.stop().await;
+}
+
 #[tokio::test]
 async fn a_failing_page_delays_no_other_page() {
     let clock = ManualClock::new(at(NOON));
