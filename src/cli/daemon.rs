@@ -314,11 +314,16 @@ async fn begin(
     let store = &store.owned_by(&settings.owner()).await?;
     let (files, active) = gather(settings, store, clock, active, true).await?;
     let revision = files.revision();
-    let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&active.world));
-    let worlds = [&active.world, &newest];
-    match claims {
-        Some(claims) => lock(claims).renew(settings, worlds)?,
-        None => *claims = Claims::make(settings, global, worlds)?.map(|claims| Arc::new(Mutex::new(claims))),
+    {
+        // The driver builds it again: two of them at once would be the most memory that is ever used.
+        let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&active.world));
+        let worlds = [&active.world, &newest];
+        match claims {
+            Some(claims) => lock(claims).renew(settings, worlds)?,
+            None => {
+                *claims = Claims::make(settings, global, worlds)?.map(|claims| Arc::new(Mutex::new(claims)))
+            }
+        }
     }
     let watching = watch_files(files, (settings, global), key_source.clone(), number, handles)?;
     handles.pulses.watch(watching.pulse.clone());

@@ -187,7 +187,7 @@ fn considered(definition: &Definition, at: Instant) -> Vec<String> {
         Definition::Hours { hours, .. } => {
             let date = hours.today(at);
             vec![
-                match hours.special.get(&date) {
+                match hours.special.on(date) {
                     Some(day) => format!("special date {date} applies ({})", day.origin),
                     None => format!("no special date on {date}"),
                 },

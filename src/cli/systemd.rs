@@ -99,7 +99,7 @@ fn next_transition(status: &Status) -> Option<String> {
     let (at, page) =
         status.pages.iter().filter_map(|page| Some((due(page)?, page))).min_by_key(|(at, _)| *at)?;
     let zone = page.zone.unwrap_or(Zone::UTC);
-    let row = page.definition.row.as_ref().and_then(|row| row.key.as_deref());
+    let row = page.definition.row.as_ref().and_then(|row| row.key());
     Some(format!("next transition {} ({})", time(zone, at, status.at), row.unwrap_or(&page.page.agent)))
 }
 

@@ -215,7 +215,7 @@ impl Builder<'_> {
     ///
     /// A page with a problem holds older values, and its problem would be lost.
     fn reuse(&mut self, block_key: &str, row: &Row) -> bool {
-        let row_key = row.key.as_deref().unwrap_or_default();
+        let row_key = row.key().unwrap_or_default();
         let keys = Environment::ALL.map(|environment| format!("{block_key}{row_key}@{environment}"));
         let known: Vec<&Managed> =
             keys.iter().filter_map(|key| self.previous.get(key.as_str()).copied()).collect();
@@ -243,7 +243,7 @@ impl Builder<'_> {
         }
         match pages.filter(|_| problems.is_empty()) {
             Some(pages) => pages.into_iter().for_each(|page| self.add(Arc::new(page), Vec::new())),
-            None => self.keep(block, row.and_then(|(_, row)| row.key.as_deref()), problems),
+            None => self.keep(block, row.and_then(|(_, row)| row.key()), problems),
         }
     }
 

@@ -109,9 +109,9 @@ impl Compiler<'_> {
         Some(Hours {
             name: name.to_owned(),
             zone: zone?,
-            weekly,
+            weekly: weekly.into(),
             seasons,
-            special,
+            special: special.into(),
             holidays: holidays.filter(|day| !day.intervals.is_empty()),
             closures: closures.all,
             closed_holidays: closures.closed_holidays,

@@ -78,14 +78,14 @@ impl Compiler<'_> {
             None => variables.into(),
         };
         let page = |id: PageId| Page {
-            key: page_key(block, row.and_then(|row| row.key.as_deref()), id.environment),
+            key: page_key(block, row.and_then(Row::key), id.environment),
             follow: follow.filter(|follow| follow.environment != id.environment),
             id,
             on_drift: on_drift.clone(),
             zone: context.zone.known().or(self.blueprint.zone),
             variables: variables.clone(),
             missing: if missing { Missing::Create } else { Missing::Refuse },
-            origin: row.map_or(&block.origin, |row| &row.origin).clone(),
+            origin: row.map_or_else(|| block.origin.clone(), Row::origin),
             row: row.cloned(),
         };
         Some(ids?.into_iter().map(page).collect())
@@ -104,7 +104,7 @@ impl Compiler<'_> {
     ) -> Context {
         let zone = WrittenZone::written(reader, fields);
         let handed_down = zone.or(outer.map_or(WrittenZone::Unwritten, |outer| outer.written));
-        let name = row.and_then(|row| row.key.as_ref()).map(|key| format!("hours of \"{key}\""));
+        let name = row.and_then(Row::key).map(|key| format!("hours of \"{key}\""));
         let hours =
             fields.get("hours").and_then(|node| self.hours(reader, node, handed_down, name.as_deref()));
         Context {
@@ -151,7 +151,7 @@ impl Compiler<'_> {
         let variables = fields.require(reader, "variables")?;
         let read = |reader: &Reader, row: Option<&Row>| {
             let context = self.context(reader, block, &fields, row, Some(outer)).or(outer);
-            let of_row = |owned: Owned| Owned { row: row.cloned(), ..owned };
+            let of_row = |owned: Owned| Owned { row: row.cloned().map(Box::new), ..owned };
             Some(self.variables(reader, variables, &context)?.into_iter().map(of_row).collect::<Vec<_>>())
         };
         match self.inputs {
@@ -271,7 +271,7 @@ fn first_overlap(all: &[Owned]) -> Option<(&Owned, &Owned)> {
 /// Returns the problem of two overlapping variables, with the rows that they are made for.
 fn overlapping(one: &Owned, other: &Owned, page: &Origin) -> Problem {
     let named = |owned: &Owned| match &owned.row {
-        Some(row) => format!("{} of {}", owned.variable, row.origin),
+        Some(row) => format!("{} of {}", owned.variable, row.origin()),
         None => owned.variable.to_string(),
     };
     let problem = Problem::at(page, format!("{} and {} overlap", named(one), named(other)));

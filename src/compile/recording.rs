@@ -180,12 +180,12 @@ fn unmatched(recorder: &Recorder, reader: &Reader, repeat: &Repeat, rows: &Rows)
             let place = (condition.origin.span().start, condition.column.clone());
             let new = || UnmatchedCondition {
                 origin: condition.origin.clone(),
-                file: rows.file.clone(),
+                file: rows.head.file.clone(),
                 rows: BTreeMap::new(),
             };
             let mut uses = recorder.uses.borrow_mut();
             let unmet = uses.unmet.entry(place).or_insert_with(new);
-            unmet.rows.insert(row.key.clone().unwrap_or_default(), texts.join("\" or \""));
+            unmet.rows.insert(row.key().unwrap_or_default().to_owned(), texts.join("\" or \""));
         }
     }
 }

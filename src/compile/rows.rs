@@ -137,9 +137,9 @@ impl Repeat<'_> {
         let missing = self
             .conditions
             .iter()
-            .find(|condition| !rows.columns.iter().any(|column| **column == *condition.column));
+            .find(|condition| !rows.head.columns.iter().any(|column| **column == *condition.column));
         let Some(Condition { column, origin, .. }) = missing else { return Some(()) };
-        reader.note(no_column(origin, &rows.file, &rows.columns, column));
+        reader.note(no_column(origin, &rows.head.file, &rows.head.columns, column));
         None
     }
 
@@ -161,8 +161,8 @@ impl Repeat<'_> {
     /// Returns true if a row meets the conditions.
     pub(super) fn takes(&self, row: &Row) -> bool {
         self.conditions.iter().all(|condition| {
-            let cell = row.cell(&condition.column).map(|cell| cell.text.trim());
-            condition.texts.iter().any(|text| Some(text.value.trim()) == cell) == condition.is_where
+            let found = row.text(&condition.column).map(str::trim);
+            condition.texts.iter().any(|text| Some(text.value.trim()) == found) == condition.is_where
         })
     }
 }
@@ -195,7 +195,7 @@ fn read_conditions(reader: &Reader, node: &Node, is_where: bool) -> Option<Vec<C
 /// Returns the text of a cell; notes a problem at `at` if its column does not exist.
 pub(super) fn cell_text(reader: &Reader, row: &Row, column: &str, at: &Origin) -> Option<Text> {
     let cell = reader.ok(row.cell(column).ok_or_else(|| row.no_column(at, column)))?;
-    Some(Text { value: cell.text.clone(), origin: cell.origin.clone() })
+    Some(Text { value: cell.text, origin: cell.origin })
 }
 
 impl Compiler<'_> {
@@ -209,15 +209,16 @@ impl Compiler<'_> {
         reader.note(match hidden {
             Some(rejected) => rejected.problem.clone(),
             None => {
-                let keys = rows.rows.iter().filter_map(|row| row.key.as_deref());
-                let problem = Problem::at(&key.origin, format!("{} has no row \"{}\"", rows.file, key.value));
+                let keys = rows.rows.iter().filter_map(Row::key);
+                let problem =
+                    Problem::at(&key.origin, format!("{} has no row \"{}\"", rows.head.file, key.value));
                 match self.guessed(sought, keys, rows.rows.len()) {
                     Some(known) => problem.hint(format!("did you mean \"{known}\"?")),
-                    None if rows.rows.iter().all(|row| row.key.is_none()) => {
+                    None if rows.rows.iter().all(|row| row.key().is_none()) => {
                         problem.hint("give the source key = \"COLUMN\", the column that names its rows")
                     }
                     None => {
-                        let keys = rows.rows.iter().filter_map(|row| row.key.as_deref()).take(NAMED);
+                        let keys = rows.rows.iter().filter_map(Row::key).take(NAMED);
                         let keys: Vec<String> = keys.map(|key| format!("\"{key}\"")).collect();
                         let more = if rows.rows.len() > NAMED { ", and more" } else { "" };
                         problem.hint(format!("its rows are {}{more}", keys.join(", ")))
@@ -296,10 +297,10 @@ impl RowProblems {
     /// A problem in another file names its cell already.
     pub(super) fn note(&mut self, problem: &Problem, written: &Origin, row: &Row) {
         let is_told = problem.origin.as_ref().is_some_and(|origin| origin.file != written.file);
-        if let (false, Some(key)) = (is_told, &row.key) {
+        if let (false, Some(key)) = (is_told, row.key()) {
             let keys = self.0.entry(problem.to_string()).or_default();
-            if keys.last() != Some(key) {
-                keys.push(key.clone());
+            if keys.last().is_none_or(|last| last != key) {
+                keys.push(key.to_owned());
             }
         }
     }
@@ -323,18 +324,15 @@ pub(super) fn matching_rows<'r>(
     rows: &'r Rows,
     criteria: &[(String, Text)],
 ) -> Vec<&'r Row> {
-    let has_column = |name: &str| rows.columns.iter().any(|column| **column == *name);
+    let has_column = |name: &str| rows.head.columns.iter().any(|column| **column == *name);
     if let Some((column, text)) = criteria.iter().find(|(column, _)| !has_column(column)) {
-        reader.note(no_column(&text.origin, &rows.file, &rows.columns, column));
+        reader.note(no_column(&text.origin, &rows.head.file, &rows.head.columns, column));
         return Vec::new();
     }
     let Some(((column, text), rest)) = criteria.split_first() else {
         return rows.rows.iter().collect();
     };
-    let meets = |row: &&Row| {
-        rest.iter()
-            .all(|(column, text)| row.cell(column).is_some_and(|cell| cell.text.trim() == text.value.trim()))
-    };
+    let meets = |row: &&Row| rest.iter().all(|(column, text)| row.has(column, &text.value));
     rows.having(column, &text.value).into_iter().flatten().filter(meets).collect()
 }
 

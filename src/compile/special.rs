@@ -116,11 +116,11 @@ struct Columns {
 
 impl Columns {
     fn read_row(&self, reader: &Reader, row: &Row, special: &mut BTreeMap<NaiveDate, Day>) {
-        let text = |column: &str| cell_text(reader, row, column, &row.origin);
-        let has_name = self.reads_name || row.cell(&self.name).is_some();
+        let text = |column: &str| cell_text(reader, row, column, &row.origin());
+        let has_name = self.reads_name || row.text(&self.name).is_some();
         let name = if has_name { text(&self.name) } else { None };
         let (column, all) = self.hours.parts();
-        let hours = match (row.cell(column), all) {
+        let hours = match (row.text(column), all) {
             (None, Some(all)) => Some(all.clone()),
             _ => text(column),
         };

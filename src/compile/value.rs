@@ -136,13 +136,7 @@ impl Compiler<'_> {
             Some(node) => self.named_definitions(reader, node, "with", context),
             None => Some(Vec::new()),
         };
-        let cells = |row: &Row| {
-            row.columns
-                .iter()
-                .zip(row.cells.iter())
-                .map(|(name, cell)| (name.to_string(), cell.text.clone()))
-                .collect()
-        };
+        let cells = |row: &Row| row.texts().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
         let rows = reader.rows().iter().map(|scoped| (scoped.name.clone(), cells(&scoped.row))).collect();
         let is_all_known = inputs.is_some() && !reader.is_before_its_row();
         let expression = Expression {
@@ -357,7 +351,7 @@ fn otherwise(reader: &Reader, fields: &Fields) -> Option<UntypedValue> {
 
 fn cell(reader: &Reader, row: &Row, column: &Text) -> Option<Definition> {
     let cell = row.cell(&column.value).ok_or_else(|| row.no_column(&column.origin, &column.value));
-    Some(Definition::Cell(reader.ok(cell)?.clone()))
+    Some(Definition::Cell(reader.ok(cell)?))
 }
 
 fn unknown_shape(text: &Text, what: &str, known: &[&str]) -> Problem {

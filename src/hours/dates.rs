@@ -1,6 +1,6 @@
 //! Opening hours by name, and their open periods on each date.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{Datelike, Days, NaiveDate, NaiveTime, Timelike};
@@ -9,7 +9,7 @@ use crate::calendar::{Agenda, Entry};
 use crate::model::{Instant, Origin};
 use crate::zone::{self, Zone};
 
-use super::{Day, Interval, Period, Recent, Season};
+use super::{Day, Interval, Period, Recent, Season, SpecialDays, Week};
 
 /// Named opening hours, combined from all settings.
 #[derive(Clone, Debug)]
@@ -18,14 +18,14 @@ pub struct Hours {
     pub name: String,
     /// The zone whose wall-clock time the hours use.
     pub zone: Zone,
-    /// Hours by weekday, Monday first; a day without hours is closed.
-    pub weekly: [Option<Day>; 7],
+    /// Hours by weekday.
+    pub weekly: Week,
     /// Weekly hours for ranges of dates, which replace the ordinary ones.
     ///
     /// The first season with hours for a date decides.
     pub seasons: Vec<Season>,
     /// Dated exceptions, which take precedence over everything but overrides.
-    pub special: BTreeMap<NaiveDate, Day>,
+    pub special: SpecialDays,
     /// Events that close; they take precedence over weekly hours, including a season's.
     pub closures: Arc<Agenda>,
     /// Dates in `closures` that remain closed even if `holidays` has hours.
@@ -62,21 +62,22 @@ impl Hours {
     /// Returns true if both have the same hours, ignoring names and origins.
     pub fn is_equivalent(&self, other: &Self) -> bool {
         let day = |a: &Day, b: &Day| a.intervals == b.intervals && a.name == b.name;
-        let weekday = |(a, b): (&Option<Day>, &Option<Day>)| match (a, b) {
+        let weekday = |(a, b): (Option<&Day>, Option<&Day>)| match (a, b) {
             (Some(a), Some(b)) => a.intervals == b.intervals,
             (a, b) => a.is_none() && b.is_none(),
         };
-        let week = |a: &[Option<Day>; 7], b: &[Option<Day>; 7]| a.iter().zip(b).all(weekday);
         let season = |(a, b): (&Season, &Season)| {
-            (a.from, a.through) == (b.from, b.through) && week(&a.weekly, &b.weekly)
+            let weekdays = a.weekly.iter().zip(&b.weekly);
+            (a.from, a.through) == (b.from, b.through)
+                && weekdays.map(|(a, b)| (a.as_ref(), b.as_ref())).all(weekday)
         };
         self.zone == other.zone
             && self.forced == other.forced
-            && week(&self.weekly, &other.weekly)
+            && self.weekly.iter().zip(other.weekly.iter()).all(weekday)
             && self.seasons.len() == other.seasons.len()
             && self.seasons.iter().zip(&other.seasons).all(season)
             && self.special.len() == other.special.len()
-            && self.special.iter().zip(&other.special).all(|(a, b)| a.0 == b.0 && day(a.1, b.1))
+            && self.special.iter().zip(other.special.iter()).all(|(a, b)| a.0 == b.0 && day(&a.1, &b.1))
             && self.holidays.as_ref().map(|day| &day.intervals)
                 == other.holidays.as_ref().map(|day| &day.intervals)
             && (Arc::ptr_eq(&self.closures, &other.closures) || self.closures.is_equivalent(&other.closures))
@@ -178,7 +179,7 @@ impl Hours {
 
     /// Returns the rule that decides the hours of a date.
     pub(super) fn rule(&self, date: NaiveDate) -> Rule<'_> {
-        if let Some(day) = self.special.get(&date) {
+        if let Some(day) = self.special.on(date) {
             return Rule::Special(day);
         }
         match self.closures.days.get(&date).and_then(|entries| entries.first()) {
@@ -189,7 +190,7 @@ impl Hours {
 
     /// Returns the hours of a date by its weekday alone.
     pub(super) fn ordinary(&self, date: NaiveDate) -> Option<&Day> {
-        self.weekly[date.weekday().num_days_from_monday() as usize].as_ref()
+        self.weekly.day(date.weekday().num_days_from_monday() as usize)
     }
 
     /// Returns the season that has hours for a date, and those hours.

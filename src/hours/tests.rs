@@ -45,10 +45,10 @@ pub(crate) fn hours(zone: &str, weekly: &str, exceptions: &str) -> Hours {
         forced: Vec::new(),
         name: "hours".to_owned(),
         zone: zone::named(zone),
-        weekly: parse_week(weekly).unwrap().days.map(|intervals| intervals.map(day)),
+        weekly: parse_week(weekly).unwrap().days.map(|intervals| intervals.map(day)).into(),
         holidays: parse_week(weekly).unwrap().holidays.map(day),
         seasons: nested(seasons).unwrap(),
-        special,
+        special: special.into(),
         closures: Arc::new(closures(&events, zone::named(zone))),
         closed_holidays: BTreeSet::default(),
         origin: origin.clone(),
@@ -281,7 +281,9 @@ fn a_season_without_an_end_replaces_the_weekly_hours_once_it_has_begun() {
         .map(|date| date.parse().unwrap());
     let before = asked.map(|date| hours.text(date));
     assert_eq!(before, ["10:00-12:00", "10:00-12:00", "11:00-12:00", "09:00-17:00", "closed"]);
-    settle(&mut hours.weekly, &mut hours.seasons, "2026-12-01".parse().unwrap());
+    let mut weekly: [Option<Day>; 7] = std::array::from_fn(|weekday| hours.weekly.day(weekday).cloned());
+    settle(&mut weekly, &mut hours.seasons, "2026-12-01".parse().unwrap());
+    hours.weekly = weekly.into();
     assert_eq!(asked.map(|date| hours.text(date)), before);
     assert_eq!(hours.seasons.len(), 1, "one is to come, and one that closed is over");
     assert!(hours.special_dates("2026-12-20".parse().unwrap(), 10).is_empty());

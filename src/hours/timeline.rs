@@ -82,13 +82,14 @@ impl Hours {
     /// Searching for a change is pointless then.
     fn never_change(&self) -> bool {
         const ALL_DAY: Interval = Interval { open: 0, close: 24 * 60 };
-        let intervals = |day: &Option<Day>| day.as_ref().map_or(Vec::new(), |day| day.intervals.clone());
+        let is_always = |open: &[Interval]| {
+            self.weekly.iter().all(|day| day.map_or(&[][..], |day| &day.intervals) == open)
+        };
         self.special.is_empty()
             && self.seasons.is_empty()
             && self.closures.is_empty()
             && self.forced.is_empty()
-            && (self.weekly.iter().all(|day| intervals(day).is_empty())
-                || self.weekly.iter().all(|day| intervals(day) == [ALL_DAY]))
+            && (is_always(&[]) || is_always(&[ALL_DAY]))
     }
 
     /// Returns true if an exception or a calendar decides the hours of the current local date.

@@ -79,10 +79,9 @@ fn unmet(key: &str, entry: &Entry, rows: &Rows) -> Option<Problem> {
         return None;
     }
     let quoted: Vec<String> = texts.iter().map(|text| format!("\"{text}\"")).collect();
-    let message = format!("{key}: no row of {} has {column} = {}", rows.file, quoted.join(" or "));
+    let message = format!("{key}: no row of {} has {column} = {}", rows.head.file, quoted.join(" or "));
     let problem = Problem::at(&entry.at, message);
-    let known: BTreeSet<&str> =
-        rows.rows.iter().filter_map(|row| Some(row.cell(column)?.text.trim())).collect();
+    let known: BTreeSet<&str> = rows.rows.iter().filter_map(|row| Some(row.text(column)?.trim())).collect();
     let meant = texts.iter().find_map(|text| nearest(text.trim(), known.iter().copied()));
     Some(problem.hint(suggest_or_list(meant, "the column has", &known)))
 }
@@ -114,7 +113,7 @@ pub(super) fn suggest_or_list(meant: Option<&str>, what: &str, known: &BTreeSet<
 
 /// Returns a problem for each text whose rows no `match` and no `row` takes.
 fn unused_texts(rows: &Rows, taken: &TakenRows, on: NaiveDate) -> Vec<Problem> {
-    let position = |column: &String| rows.columns.iter().position(|name| **name == **column);
+    let position = |column: &String| rows.head.columns.iter().position(|name| **name == **column);
     // A missing column is an error, which is reported elsewhere.
     let asked: Option<Vec<_>> = taken
         .texts
@@ -129,10 +128,10 @@ fn unused_texts(rows: &Rows, taken: &TakenRows, on: NaiveDate) -> Vec<Problem> {
             known.entry(*column).or_default().extend(texts.iter().map(|text| nth_of(text, index)));
         }
     }
-    let text = |row: &Row, column: usize| row.cells[column].text.trim().to_owned();
+    let text = |row: &Row, column: usize| row.text_at(column).trim().to_owned();
     let is_taken = |row: &Row| {
         asked.iter().any(|(columns, texts)| {
-            texts.contains(&joined(columns.iter().map(|column| row.cells[*column].text.as_str())))
+            texts.contains(&joined(columns.iter().map(|column| row.text_at(*column))))
         })
     };
     let (mut reported, mut count): (Vec<&Row>, HashMap<(usize, String), usize>) = Default::default();
@@ -159,19 +158,19 @@ fn unused_texts(rows: &Rows, taken: &TakenRows, on: NaiveDate) -> Vec<Problem> {
         let message = format!("no page and no hours use this row: \"{text}\"{more}");
         let meant = nearest(&text, known[&column].iter().copied()).filter(|meant| *meant != text);
         let hint = suggest_or_list(meant, "pages and hours use", &known[&column]);
-        Problem::at(&row.cells[column].origin, message).hint(hint)
+        Problem::at(&row.cell_at(column).origin, message).hint(hint)
     };
     let mut found: Vec<Problem> = reported.iter().take(REPORTED).map(problem).collect();
     if let Some(row) = reported.get(REPORTED) {
         let message = format!("{beyond} more values from here on are not used by any page or hours");
-        found.push(Problem::at(&row.origin, message).hint("fix the listed values first, or check match"));
+        found.push(Problem::at(&row.origin(), message).hint("fix the listed values first, or check match"));
     }
     found
 }
 
 /// Returns true for an exception whose date is over.
 fn is_past(row: &Row, taken: &TakenRows, on: NaiveDate) -> bool {
-    let date = |column: &Option<String>| row.cell(column.as_ref()?)?.text.trim().parse::<NaiveDate>().ok();
+    let date = |column: &Option<String>| row.text(column.as_ref()?)?.trim().parse::<NaiveDate>().ok();
     // In some time zones it may still be yesterday.
     taken.dates.iter().all(|column| date(column).is_some_and(|date| date < on - Days::new(1)))
 }

@@ -49,9 +49,12 @@ struct Reported {
 
 impl Reported {
     fn add_hours(&mut self, hours: &Hours) {
-        let seasons = hours.seasons.iter().flat_map(|season| &season.weekly);
+        let seasons = hours.seasons.iter().flat_map(|season| season.weekly.iter().map(Option::as_ref));
         let weekly = hours.weekly.iter().chain(seasons).flatten();
-        weekly.chain(hours.special.values()).chain(&hours.holidays).for_each(|day| self.add_day(day));
+        weekly
+            .chain(hours.special.iter().map(|(_, day)| day))
+            .chain(&hours.holidays)
+            .for_each(|day| self.add_day(day));
     }
 
     fn add_day(&mut self, day: &Day) {

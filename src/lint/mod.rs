@@ -126,9 +126,10 @@ fn has_long_gap(hours: &Hours, today: NaiveDate) -> bool {
 ///
 /// Calendars that close the hours contain the holidays, so no list is needed then.
 fn ending_list(hours: &Hours, at: Instant) -> Option<(Problem, NaiveDate)> {
-    let (last, day) = hours.special.last_key_value()?;
+    let (last, day) = hours.special.last()?;
     let year = last.checked_sub_days(Days::new(365))?;
-    let listed: Vec<&NaiveDate> = hours.special.range(year..).map(|(date, _)| date).collect();
+    let listed: Vec<&NaiveDate> =
+        hours.special.iter().map(|(date, _)| date).filter(|date| **date >= year).collect();
     let is_list = listed.len() >= LISTED && (*last - **listed.first()?).num_days() > 180;
     let is_near = *last < hours.today(at).checked_add_days(Days::new(LIST_DAYS))?;
     (is_list && is_near && hours.closures.is_empty() && !opens_on_dates_alone(hours)).then(|| {
@@ -139,8 +140,8 @@ fn ending_list(hours: &Hours, at: Instant) -> Option<(Problem, NaiveDate)> {
 }
 
 fn opens_on_dates_alone(hours: &Hours) -> bool {
-    let weeks = hours.seasons.iter().map(|season| &season.weekly).chain([&hours.weekly]);
-    weeks.flatten().flatten().all(|day| day.intervals.is_empty())
+    let seasons = hours.seasons.iter().flat_map(|season| season.weekly.iter().flatten());
+    hours.weekly.iter().flatten().chain(seasons).all(|day| day.intervals.is_empty())
 }
 
 /// Returns a problem for hours that open on single dates alone, if the last is near.
@@ -151,7 +152,7 @@ fn last_opening(hours: &Hours, today: NaiveDate) -> Option<Problem> {
         return None;
     }
     let open = hours.special.iter().filter(|(_, day)| !day.intervals.is_empty());
-    let (last, day) = open.max_by_key(|(date, _)| **date)?;
+    let (last, day) = open.max_by_key(|(date, _)| *date)?;
     (*last < today.checked_add_days(Days::new(DAYS_AHEAD))?).then(|| {
         let message =
             format!("{} opens on {last} for the last time: it has no hours for any later date", hours.name);

@@ -19,7 +19,7 @@ pub use page::{Environment, PageId, RemotePage};
 pub(crate) use problem::each_once;
 pub use problem::{Origin, Problem, Severity, nearest};
 pub use row::Cell;
-pub(crate) use row::{Row, RowName, no_column};
+pub(crate) use row::{Head, Record, Row, RowName, no_column};
 pub(crate) use source_text::SourceText;
 pub(crate) use unprintable::is_unprintable;
 pub(crate) use variable::{Missing, Places, Step, Variable, position};

@@ -253,7 +253,7 @@ impl<'a> HoursReplacement<'a> {
 
     /// Returns the definition during the override; none if the variable is not affected.
     fn owned(mut self, owned: &Owned) -> Option<Definition> {
-        let forced = self.of_row(owned.row.as_ref(), &owned.definition);
+        let forced = self.of_row(owned.row.as_deref(), &owned.definition);
         self.is_used.then_some(forced)
     }
 

@@ -15,7 +15,7 @@ pub struct Owned {
     /// The definition of its value.
     pub definition: Definition,
     /// The row that it is made for, if the page has it once for each row of a table.
-    pub row: Option<Row>,
+    pub row: Option<Box<Row>>,
 }
 
 /// The desired value of a variable.

@@ -31,9 +31,9 @@ impl Keyed {
     ///
     /// The key of another table is not a key of this one, even if the columns have the same name.
     fn of<'r>(&self, row: &'r Row) -> Option<&'r str> {
-        let is_own = self.source.is_none() || self.source.as_deref() == row.source.as_deref();
+        let is_own = self.source.is_none() || self.source.as_deref() == row.head.source.as_deref();
         let is_meant = is_own || row.key_column() != Some(&*self.column);
-        row.cell(&self.column).filter(|_| is_meant).map(|cell| cell.text.trim())
+        row.text(&self.column).filter(|_| is_meant).map(str::trim)
     }
 }
 
@@ -63,7 +63,7 @@ impl Part {
     pub(super) fn as_called_on(&self, page: &Page) -> Cow<'_, Self> {
         let made = page.made_for_rows();
         let rows = page.row.iter().chain(made.iter().map(|made| made.row));
-        let sources: BTreeSet<&str> = rows.filter_map(|row| row.source.as_deref()).collect();
+        let sources: BTreeSet<&str> = rows.filter_map(|row| row.head.source.as_deref()).collect();
         let is_known = |table: &Keyed| table.source.as_deref().is_none_or(|name| sources.contains(name));
         if self.rows.keys().all(is_known) {
             return Cow::Borrowed(self);

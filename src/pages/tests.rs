@@ -243,7 +243,7 @@ fn intervals_of_an_ordinary_day_that_touch_or_overlap_are_one() {
             origin: Origin::named("test"),
         };
         let hours =
-            Arc::new(Hours { weekly: std::array::from_fn(|_| Some(day.clone())), ..(*hours).clone() });
+            Arc::new(Hours { weekly: std::array::from_fn(|_| Some(day.clone())).into(), ..(*hours).clone() });
         let value = |show| {
             held(&page(vec![("x", showing(&hours, shows(show, ConsumerModel::None)))]), "2026-12-01T12:00")
                 .unwrap()

@@ -146,7 +146,7 @@ impl<'p> Parts<'p> {
             }
             Definition::List { items, rows, .. } if !rows.is_empty() => {
                 for (number, (row, item)) in rows.iter().zip(items).enumerate() {
-                    let key = row.key.clone().unwrap_or_else(|| (number + 1).to_string());
+                    let key = row.key().map_or_else(|| (number + 1).to_string(), str::to_owned);
                     let name = format!("{name}[{key}]");
                     self.rows.insert(name.clone());
                     self.add(name, item);

@@ -386,18 +386,15 @@ fn newly_closed(old: &Hours, new: &Hours, now: Instant) -> Vec<NaiveDate> {
 /// Rows are compared by key. Rows without a key are compared by content and listed by first cell
 /// and line, at most as many as the table lost. Unreadable rows are not gone.
 fn lost_rows(old: &Rows, new: &Rows) -> Vec<String> {
-    if old.rows.iter().all(|row| row.key.is_none()) || new.rows.iter().all(|row| row.key.is_none()) {
+    if old.rows.iter().all(|row| row.key().is_none()) || new.rows.iter().all(|row| row.key().is_none()) {
         let fewer = old.rows.len().saturating_sub(new.rows.len() + new.rejected.len());
         if fewer == 0 {
             return Vec::new();
         }
-        let texts = |row: &Row| row.cells.iter().map(|cell| cell.text.clone()).collect::<Vec<_>>();
+        let texts = |row: &Row| row.texts().map(|(_, text)| text.to_owned()).collect::<Vec<_>>();
         let kept: HashSet<Vec<String>> = new.rows.iter().map(texts).collect();
         let gone = old.rows.iter().filter(|row| !kept.contains(&texts(row)));
-        let named = gone.map(|row| match row.cells.first() {
-            Some(cell) => format!("{} ({})", cell.text, row.origin),
-            None => row.origin.to_string(),
-        });
+        let named = gone.map(|row| format!("{} ({})", row.text_at(0), row.origin()));
         let named: Vec<String> = named.take(fewer).collect();
         // Identical rows cannot be listed individually.
         return if named.is_empty() {
@@ -406,7 +403,7 @@ fn lost_rows(old: &Rows, new: &Rows) -> Vec<String> {
             named
         };
     }
-    let keys = old.rows.iter().filter_map(|row| row.key.as_deref());
+    let keys = old.rows.iter().filter_map(|row| row.key());
     keys.filter(|key| new.row(key).is_none() && !new.may_hide(key)).map(str::to_owned).collect()
 }
 

@@ -259,7 +259,8 @@ impl PageState {
 /// All pages and when each is due.
 #[derive(Debug, Default)]
 pub struct Pages {
-    states: HashMap<PageId, PageState>,
+    /// Each in a box, so that a growing map copies little.
+    states: HashMap<PageId, Box<PageState>>,
     /// Pages by due time.
     waiting: BTreeSet<(Instant, PageId)>,
     /// Due pages, the most urgent first.
@@ -281,27 +282,29 @@ type Rank = (bool, bool, Urgency, Instant);
 impl Pages {
     /// Returns one page's state.
     pub fn get(&self, page: &PageId) -> Option<&PageState> {
-        self.states.get(page)
+        self.states.get(page).map(|state| &**state)
     }
 
     /// Returns one page's state for changes. Use [`schedule`](Self::schedule) for its due time.
     pub fn get_mut(&mut self, page: &PageId) -> Option<&mut PageState> {
-        self.states.get_mut(page)
+        self.states.get_mut(page).map(|state| &mut **state)
     }
 
     /// Returns one page's state, creating an empty one if missing.
     pub fn get_or_new(&mut self, page: &PageId) -> &mut PageState {
-        self.states.entry(page.clone()).or_insert_with(|| PageState::new(store::PageState::default()))
+        self.states
+            .entry(page.clone())
+            .or_insert_with(|| Box::new(PageState::new(store::PageState::default())))
     }
 
     /// Adds a page with its state from the store.
     pub fn insert(&mut self, page: PageId, stored: store::PageState) {
-        self.states.insert(page, PageState::new(stored));
+        self.states.insert(page, Box::new(PageState::new(stored)));
     }
 
     /// Returns all states for changes. Use [`schedule`](Self::schedule) for due times.
     pub fn all_mut(&mut self) -> impl Iterator<Item = (&PageId, &mut PageState)> {
-        self.states.iter_mut()
+        self.states.iter_mut().map(|(page, state)| (page, &mut **state))
     }
 
     /// Sets when a page is next decided on; `None` means never.
@@ -336,7 +339,8 @@ impl Pages {
             && *due <= now
             && let Some((due, page)) = self.waiting.pop_first()
         {
-            if let Some(PageState { schedule, .. }) = self.states.get_mut(&page) {
+            if let Some(state) = self.states.get_mut(&page) {
+                let schedule = &mut state.schedule;
                 // A page with a reserved permission does not wait for another.
                 let again = schedule.is_retry() && !schedule.reserved;
                 let is_stuck = again && schedule.attempts >= STUCK_AFTER;

@@ -145,9 +145,9 @@ fn zones_of(inputs: &BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
 /// Returns the inputs to store with a revision: all files, and the rules of all zones used.
 ///
 /// A zone database updated while the program was off is then checked like any other change.
-pub(super) fn inputs_of(revision: &Revision, zones: &Database) -> BTreeMap<String, Vec<u8>> {
-    let files = revision.contents.iter().map(|file| (file.path.clone(), file.bytes.to_vec()));
-    let rules = |zone: Zone| Some((format!("{ZONE}{}", zone.name()), zone.tzif()?.to_vec()));
+pub(super) fn inputs_of(revision: &Revision, zones: &Database) -> BTreeMap<String, Arc<[u8]>> {
+    let files = revision.contents.iter().map(|file| (file.path.clone(), file.bytes.clone()));
+    let rules = |zone: Zone| Some((format!("{ZONE}{}", zone.name()), Arc::from(zone.tzif()?)));
     files.chain(zones.used().into_iter().filter_map(rules)).collect()
 }
 

@@ -221,10 +221,10 @@ fn unknown_cells(cells: &[(String, String)], pages: &[&Managed]) -> Vec<Problem>
         false => pages.iter().flat_map(|managed| rows_of(&managed.computed)).collect(),
     };
     let reported = cells.iter().filter_map(|(column, text)| {
-        let known: Vec<&str> = rows.iter().filter_map(|row| Some(row.cell(column)?.text.trim())).collect();
+        let known: Vec<&str> = rows.iter().filter_map(|row| Some(row.text(column)?.trim())).collect();
         if known.is_empty() {
             let mut columns: Vec<&str> =
-                rows.iter().flat_map(|row| row.columns.iter().map(|name| &**name)).collect();
+                rows.iter().flat_map(|row| row.head.columns.iter().map(|name| &**name)).collect();
             let mut seen = BTreeSet::new();
             columns.retain(|name| seen.insert(*name));
             let problem = Problem::new(format!("no page uses a row with a column \"{column}\""));

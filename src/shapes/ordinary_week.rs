@@ -23,7 +23,7 @@ pub(super) fn text(hours: &Hours, day: usize, consumer: ConsumerModel) -> String
 ///
 /// A merged interval is at most a day long, since times of day cannot express more.
 pub(super) fn intervals(hours: &Hours, day: usize) -> Vec<Interval> {
-    let mut intervals = hours.weekly[day].as_ref().map_or(Vec::new(), |day| day.intervals.clone());
+    let mut intervals = hours.weekly.day(day).map_or(Vec::new(), |day| day.intervals.clone());
     intervals.sort_unstable();
     intervals.dedup_by(|next, one| {
         let (touch, close) = (next.open <= one.close, one.close.max(next.close));

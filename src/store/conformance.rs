@@ -188,7 +188,7 @@ async fn settings_and_inputs_stay_as_long_as_a_page_is_based_on_them() {
             let acceptance = Acceptance {
                 number,
                 settings: format!("settings of {number}"),
-                inputs: [(path.to_owned(), text.as_bytes().to_vec())].into(),
+                inputs: [(path.to_owned(), text.as_bytes().into())].into(),
                 // From the third on, no settings name "a" any more.
                 paths: if number < 3 { ["a", "b"].as_slice() } else { &["b"] }
                     .iter()
@@ -228,11 +228,10 @@ async fn owners_leave_each_others_rows_alone() {
     let (_folder, stores) = stores();
     for store in stores {
         let work = async |store: &dyn Store, name: &'static str| {
-            let inputs = [(name.to_owned(), name.as_bytes().to_vec())];
             let acceptance = Acceptance {
                 number: 1,
                 settings: name.to_owned(),
-                inputs: inputs.clone().into(),
+                inputs: [(name.to_owned(), name.as_bytes().into())].into(),
                 paths: [name.to_owned()].into(),
                 behind: [(page(1), Behind { as_of: Some(1), since: None })].into(),
                 kept: [(page(2), 1)].into(),
@@ -288,7 +287,7 @@ async fn a_reader_and_the_next_writer_find_what_was_acknowledged() {
         let acceptance = Acceptance {
             number: 1,
             settings: "settings".to_owned(),
-            inputs: [("a".to_owned(), b"1".to_vec())].into(),
+            inputs: [("a".to_owned(), (*b"1").into())].into(),
             paths: ["a".to_owned()].into(),
             behind: [(page(1), Behind { as_of: Some(1), since: Some(at(0)) })].into(),
             kept: [(page(2), 1)].into(),
@@ -440,7 +439,7 @@ async fn a_store_moves_with_all_its_content_and_its_source_is_refused_then() {
         let acceptance = Acceptance {
             number: 1,
             settings: "settings".to_owned(),
-            inputs: [("a".to_owned(), vec![0, 1, 255])].into(),
+            inputs: [("a".to_owned(), [0, 1, 255].into())].into(),
             paths: ["a".to_owned()].into(),
             behind: [(page(1), Behind { as_of: Some(1), since: Some(at(0)) })].into(),
             kept: [(page(2), 1)].into(),

@@ -194,7 +194,7 @@ impl Store for Memory {
             let Acceptance { number, settings, inputs, paths, behind, kept } = acceptance;
             let mut accepted = rows.as_of(i64::MAX);
             accepted.settings = Some(settings);
-            accepted.inputs.extend(inputs);
+            accepted.inputs.extend(inputs.into_iter().map(|(path, content)| (path, content.to_vec())));
             accepted.inputs.retain(|path, _| paths.contains(path));
             rows.accepted.insert(number, accepted);
             behind.keys().chain(kept.keys()).for_each(|page| _ = rows.page(page));

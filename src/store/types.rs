@@ -195,7 +195,7 @@ pub struct Acceptance {
     /// The settings as written.
     pub settings: String,
     /// The inputs, by path.
-    pub inputs: BTreeMap<String, Vec<u8>>,
+    pub inputs: BTreeMap<String, Arc<[u8]>>,
     /// The paths of all existing inputs; inputs with other paths are no longer active.
     pub paths: BTreeSet<String>,
     /// The promoted pages that are not yet based on this acceptance.

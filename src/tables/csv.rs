@@ -1,13 +1,13 @@
 //! Strict CSV (RFC 4180): csv-core reads the fields, and errors that it tolerates are rejected
 //! here.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, OnceLock};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use csv_core::{ReadFieldResult, ReaderBuilder};
 
 use crate::limits::files::{MAX_CELL_BYTES, MAX_COLUMN_NAME, MAX_COLUMNS, MAX_REJECTED};
-use crate::model::{Cell, Origin, Problem, Row, SourceText};
+use crate::model::{Head, Origin, Problem, Record, Row, SourceText};
 
 use super::format::{Layout, Size, SourceFormat};
 use super::{Rejected, Rows, Table};
@@ -64,31 +64,24 @@ fn parse_sized(
     let (delimiter, start) = declared(text).unwrap_or((delimiter, 0));
     let mut records = read_records(file, text, start, delimiter)?;
     // Spreadsheets write a row of delimiters for a cleared row.
-    records.retain(|cells| !cells.iter().all(is_blank));
-    without_empty_columns(&mut records)?;
+    records.retain(|record| !record.texts().all(is_blank));
+    without_empty_columns(file, &mut records)?;
     let mut records = records.into_iter();
     let header = records.next().ok_or_else(|| {
         Problem::at(&Origin::line(file, 1), "the file is empty")
             .hint("write the column names in the first line")
     })?;
-    let columns = column_names(&header, delimiter)?;
-    let key_index = key.map(|key| key_column(&header, &columns, key)).transpose()?;
-
-    let mut rows = Rows {
-        file: file.clone(),
-        columns: columns.clone(),
-        rows: Vec::new(),
-        rejected: Vec::new(),
-        by_key: HashMap::new(),
-        by_column: columns.iter().map(|_| OnceLock::new()).collect(),
-    };
-    for cells in records {
-        match build_row(cells, &columns, key_index) {
-            Ok(row) => rows.rows.push(row),
-            Err(rejected) => rows.rejected.push(*rejected),
+    let columns = column_names(file, &header, delimiter)?;
+    let key_index = key.map(|key| key_column(file, &header, &columns, key)).transpose()?;
+    let head = Arc::new(Head { file: file.clone(), source: None, columns, key_index });
+    let (mut rows, mut rejected) = (Vec::with_capacity(records.len()), Vec::new());
+    for record in records {
+        match build_row(record, &head) {
+            Ok(row) => rows.push(row),
+            Err(row) => rejected.push(*row),
         }
     }
-    reject_repeated_keys(&mut rows);
+    let rows = without_repeated_keys(Rows::new(head, rows, rejected));
     if let Some(last) = rows.rejected.get(MAX_REJECTED) {
         let message = format!("more than {MAX_REJECTED} rows are bad, so none is used");
         let problem = Problem { message, ..last.problem.clone() };
@@ -114,8 +107,8 @@ fn declared(text: &str) -> Option<(u8, usize)> {
     Some((delimiter, line.len()))
 }
 
-fn is_blank(cell: &Cell) -> bool {
-    cell.text.trim().is_empty()
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 /// Removes columns without a name and without cells.
@@ -124,32 +117,26 @@ fn is_blank(cell: &Cell) -> bool {
 ///
 /// # Errors
 /// Fails on a cell in a column without a name.
-fn without_empty_columns(records: &mut [Vec<Cell>]) -> Result<(), Problem> {
+fn without_empty_columns(file: &Arc<str>, records: &mut [Record]) -> Result<(), Problem> {
     let Some((header, rows)) = records.split_first_mut() else { return Ok(()) };
-    // A row may also have more fields than the header; the additional ones have no name either.
-    let width = rows.iter().map(Vec::len).max().unwrap_or(0).max(header.len());
-    let unnamed: Vec<usize> = (0..width).filter(|index| header.get(*index).is_some_and(is_blank)).collect();
+    let names = header.texts().enumerate();
+    let unnamed: Vec<usize> = names.filter(|(_, name)| is_blank(name)).map(|(index, _)| index).collect();
     for index in &unnamed {
-        if let Some(cell) = rows.iter().filter_map(|row| row.get(*index)).find(|cell| !is_blank(cell)) {
-            let name = &header[*index].origin;
-            return Err(Problem::at(
-                &cell.origin,
-                format!("this cell is in a column without a name ({name})"),
-            )
-            .hint("name the column in the first line, or clear the cell"));
+        let cell =
+            rows.iter().find(|row| !is_blank(row.text(*index))).and_then(|row| row.origin(*index, file));
+        if let (Some(cell), Some(name)) = (cell, header.origin(*index, file)) {
+            return Err(Problem::at(&cell, format!("this cell is in a column without a name ({name})"))
+                .hint("name the column in the first line, or clear the cell"));
         }
     }
     let columns = header.len();
     for row in std::iter::once(header).chain(rows) {
-        while row.len() > columns && row.last().is_some_and(is_blank) {
+        // A row may also have more fields than the header; the additional ones have no name either.
+        while row.len() > columns && row.texts().next_back().is_some_and(is_blank) {
             row.pop();
         }
-        if row.len() == columns {
-            let mut index = 0;
-            row.retain(|_| {
-                index += 1;
-                !unnamed.contains(&(index - 1))
-            });
+        if row.len() == columns && !unnamed.is_empty() {
+            row.remove(&unnamed);
         }
     }
     Ok(())
@@ -187,41 +174,40 @@ fn check_count(file: &Arc<str>, text: &str, delimiter: u8, size: Size) -> Result
     }
 }
 
-fn column_names(header: &[Cell], delimiter: u8) -> Result<Arc<[Arc<str>]>, Problem> {
-    let mut seen: HashMap<&str, &Cell> = HashMap::new();
-    for cell in header {
-        if cell.text.trim().is_empty() {
-            return Err(Problem::at(&cell.origin, "a column has no name")
+fn column_names(file: &Arc<str>, header: &Record, delimiter: u8) -> Result<Arc<[Arc<str>]>, Problem> {
+    let mut seen: HashSet<&str> = HashSet::new();
+    for (index, name) in header.texts().enumerate() {
+        let problem = |message: String| Problem::at(&header.origin(index, file).unwrap_or_default(), message);
+        if is_blank(name) {
+            return Err(problem("a column has no name".to_owned())
                 .hint("name it in the first line, or remove it from all lines"));
         }
-        if cell.text.len() > MAX_COLUMN_NAME {
-            return Err(Problem::at(
-                &cell.origin,
-                format!("a column name has more than {MAX_COLUMN_NAME} bytes"),
-            )
-            .hint("write the column names in the first line"));
+        if name.len() > MAX_COLUMN_NAME {
+            return Err(problem(format!("a column name has more than {MAX_COLUMN_NAME} bytes"))
+                .hint("write the column names in the first line"));
         }
-        if seen.insert(cell.text.trim(), cell).is_some() {
-            return Err(Problem::at(&cell.origin, format!("duplicate column \"{}\"", cell.text))
+        if !seen.insert(name.trim()) {
+            return Err(problem(format!("duplicate column \"{name}\""))
                 .hint("give each column a name of its own in the first line"));
         }
     }
     let other = [b',', b';', b'\t']
         .into_iter()
-        .find(|other| *other != delimiter && header[0].text.contains(char::from(*other)));
+        .find(|other| *other != delimiter && header.text(0).contains(char::from(*other)));
     if let (1, Some(other)) = (header.len(), other) {
         return Err(Problem::at(
-            &header[0].origin,
+            &header.origin(0, file).unwrap_or_default(),
             format!("the header has one column, with {:?} in its name", char::from(other)),
         )
         .hint(format!("set delimiter = {:?} for this source", char::from(other).to_string())));
     }
-    Ok(header.iter().map(|cell| Arc::from(cell.text.trim())).collect())
+    Ok(header.texts().map(|name| Arc::from(name.trim())).collect())
 }
 
-fn key_column(header: &[Cell], columns: &[Arc<str>], key: &str) -> Result<usize, Problem> {
+fn key_column(file: &Arc<str>, header: &Record, columns: &[Arc<str>], key: &str) -> Result<usize, Problem> {
     columns.iter().position(|name| &**name == key).ok_or_else(|| {
-        Problem::at(&header[0].origin, format!("missing key column \"{key}\"")).did_you_mean(
+        let place = header.origin(0, file).unwrap_or_default();
+        Problem::at(&place, format!("missing key column \"{key}\"")).did_you_mean(
             key,
             columns.iter().map(|name| &**name),
             format!("the columns are: {}", columns.join(", ")),
@@ -229,78 +215,70 @@ fn key_column(header: &[Cell], columns: &[Arc<str>], key: &str) -> Result<usize,
     })
 }
 
-fn build_row(
-    mut cells: Vec<Cell>,
-    columns: &Arc<[Arc<str>]>,
-    key_index: Option<usize>,
-) -> Result<Row, Box<Rejected>> {
-    let origin = Origin { column: 0, ..cells[0].origin.clone() };
-    let key = key_index.and_then(|index| cells.get(index)).map(|cell| cell.text.trim().to_owned());
-    if cells.len() != columns.len() {
+fn build_row(record: Record, head: &Arc<Head>) -> Result<Row, Box<Rejected>> {
+    if record.len() != head.columns.len() {
         // If fields are missing or added, the cell in the key column may be another column's.
-        return Err(Box::new(Rejected { key: None, problem: wrong_count(&cells, &origin, columns.len()) }));
+        return Err(Box::new(Rejected { key: None, problem: wrong_count(&record, head) }));
     }
-    for (cell, name) in cells.iter_mut().zip(columns.iter()) {
-        cell.origin.field = Some(name.clone());
-    }
-    // Templates insert the key as the row is identified: without surrounding blanks.
-    if let (Some(index), Some(key)) = (key_index, &key) {
-        cells[index].text.clone_from(key);
-    }
-    if let (Some(index), Some("")) = (key_index, key.as_deref()) {
-        return Err(Box::new(Rejected {
+    let row = record.into_row(head);
+    match (head.key_index, row.key()) {
+        (Some(index), Some("")) => Err(Box::new(Rejected {
             key: None,
-            problem: Problem::at(&cells[index].origin, "the key is empty")
+            problem: Problem::at(&row.cell_at(index).origin, "the key is empty")
                 .hint("give every row a key of its own"),
-        }));
+        })),
+        _ => Ok(row),
     }
-    Ok(Row { source: None, key, key_index, origin, columns: columns.clone(), cells: cells.into() })
 }
 
 /// Returns the problem for a row with more or fewer fields than the header.
-fn wrong_count(cells: &[Cell], origin: &Origin, expected: usize) -> Problem {
-    let fields = if cells.len() == 1 { "field" } else { "fields" };
-    let problem = Problem::at(origin, format!("{} {fields}, but the header has {expected}", cells.len()));
-    let beyond = cells.get(expected..).unwrap_or_default();
-    problem.hint(match beyond.is_empty() {
+fn wrong_count(record: &Record, head: &Head) -> Problem {
+    let (found, expected) = (record.len(), head.columns.len());
+    let origin = Origin { column: 0, ..record.origin(0, &head.file).unwrap_or_default() };
+    let fields = if found == 1 { "field" } else { "fields" };
+    let problem = Problem::at(&origin, format!("{found} {fields}, but the header has {expected}"));
+    problem.hint(match found <= expected {
         true => "write a field for each column, even if it is empty; check also for a cut-off row or a wrong delimiter",
         false => "put quotes around a field that contains the delimiter",
     })
 }
 
 /// Rejects rows that share a key: they contradict each other, so none of them counts.
-fn reject_repeated_keys(rows: &mut Rows) {
-    let mut first: HashMap<String, usize> = HashMap::new();
-    let mut repeated: HashSet<String> = HashSet::new();
-    for row in &rows.rows {
-        let Some(key) = &row.key else { return };
-        if let Some(line) = first.get(key) {
-            let message = format!("duplicate key \"{key}\": line {line} already has it");
-            rows.rejected.push(Rejected {
-                key: Some(key.clone()),
-                problem: Problem::at(&row.origin, message).hint("keep one of the rows"),
-            });
-            repeated.insert(key.clone());
-        } else {
-            first.insert(key.clone(), row.origin.line);
+fn without_repeated_keys(rows: Rows) -> Rows {
+    let Some(key_index) = rows.head.key_index else { return rows };
+    let mut repeated = Vec::new();
+    let key = |row: &u32| rows.rows[*row as usize].text_at(key_index);
+    for same in rows.sorted(key_index).chunk_by(|one, other| key(one) == key(other)) {
+        let Some((first, others)) = same.split_first() else { continue };
+        let line = rows.rows[*first as usize].origin().line;
+        for row in others {
+            let message = format!("duplicate key \"{}\": line {line} already has it", key(row));
+            let problem =
+                Problem::at(&rows.rows[*row as usize].origin(), message).hint("keep one of the rows");
+            repeated.push(Rejected { key: Some(key(row).to_owned()), problem });
         }
     }
-    rows.rows.retain(|row| row.key.as_ref().is_none_or(|key| !repeated.contains(key)));
-    rows.rejected.sort_by_key(|rejected| rejected.problem.origin.as_ref().map_or(0, |origin| origin.line));
-    rows.by_key =
-        rows.rows.iter().enumerate().filter_map(|(index, row)| Some((row.key.clone()?, index))).collect();
+    if repeated.is_empty() {
+        return rows;
+    }
+    let Rows { head, mut rows, mut rejected, .. } = rows;
+    let keys: HashSet<&str> = repeated.iter().filter_map(|row| row.key.as_deref()).collect();
+    rows.retain(|row| row.key().is_none_or(|key| !keys.contains(key)));
+    rejected.extend(repeated);
+    rejected.sort_by_key(|rejected| rejected.problem.origin.as_ref().map_or(0, |origin| origin.line));
+    Rows::new(head, rows, rejected)
 }
 
-/// Splits text into records of cells with their lines and columns.
-fn read_records(file: &Arc<str>, text: &str, start: usize, delimiter: u8) -> Result<Vec<Vec<Cell>>, Problem> {
+/// Splits text into records of fields with their lines and columns.
+fn read_records(file: &Arc<str>, text: &str, start: usize, delimiter: u8) -> Result<Vec<Record>, Problem> {
     let mut reader = ReaderBuilder::new().delimiter(delimiter).build();
     let places = SourceText::new(file, text);
     let mut records = Vec::new();
-    let mut record: Vec<Cell> = Vec::new();
+    let mut record = Record::default();
     let mut offset = start;
     let mut buffer = vec![0; text.len().clamp(1, MAX_CELL_BYTES)];
     loop {
-        if record.is_empty() {
+        if record.len() == 0 {
             offset += text[offset..].len() - text[offset..].trim_start_matches(['\r', '\n']).len();
         }
         let start = offset;
@@ -332,7 +310,7 @@ fn read_records(file: &Arc<str>, text: &str, start: usize, delimiter: u8) -> Res
             return Err(Problem::at(&origin, format!("a row has more than {MAX_COLUMNS} fields"))
                 .hint("break the file into lines"));
         }
-        record.push(Cell { text: String::from_utf8_lossy(&buffer[..length]).into_owned(), origin });
+        record.push(&String::from_utf8_lossy(&buffer[..length]), &origin);
         if record_ends {
             records.push(std::mem::take(&mut record));
         }

@@ -6,10 +6,9 @@ mod json;
 mod json_size;
 mod registry;
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use crate::model::{Origin, Problem, Row, SourceText};
+use crate::model::{Head, Origin, Problem, Row, SourceText};
 use crate::written::Node;
 
 pub use csv::parse as parse_csv;
@@ -40,17 +39,14 @@ impl Table {
 /// The rows of a table.
 #[derive(Debug)]
 pub struct Rows {
-    /// The file as the settings name it.
-    pub file: Arc<str>,
-    /// The header.
-    pub columns: Arc<[Arc<str>]>,
+    /// The facts that all rows share.
+    pub head: Arc<Head>,
     /// The valid rows, in file order.
     pub rows: Vec<Row>,
     /// The rejected rows; values that depend on them do not change.
     pub rejected: Vec<Rejected>,
-    by_key: HashMap<String, usize>,
-    /// For each column, the rows by the text of their cell; built on first use.
-    by_column: Vec<OnceLock<HashMap<Box<str>, Vec<usize>>>>,
+    /// For each column, the rows in the order of its texts; built on first use.
+    by_column: Vec<OnceLock<Box<[u32]>>>,
 }
 
 /// A row that cannot be used.
@@ -63,30 +59,50 @@ pub struct Rejected {
 }
 
 impl Rows {
+    /// Indexes rows, which must have different keys.
+    fn new(head: Arc<Head>, rows: Vec<Row>, rejected: Vec<Rejected>) -> Self {
+        let by_column = head.columns.iter().map(|_| OnceLock::new()).collect();
+        Self { head, rows, rejected, by_column }
+    }
+
     fn of_source(mut self, name: &str) -> Self {
-        let name: Arc<str> = name.into();
-        self.rows.iter_mut().for_each(|row| row.source = Some(name.clone()));
+        let Head { file, columns, key_index, .. } = &*self.head;
+        let (file, columns, key_index) = (file.clone(), columns.clone(), *key_index);
+        self.head = Arc::new(Head { file, source: Some(name.into()), columns, key_index });
+        self.rows.iter_mut().for_each(|row| row.head = self.head.clone());
         self
     }
 
     /// Returns the row with this key.
     pub fn row(&self, key: &str) -> Option<&Row> {
-        self.by_key.get(key).map(|index| &self.rows[*index])
+        self.at(self.head.key_index?, key).next()
     }
 
     /// Returns the rows with this text in a column, in file order, ignoring surrounding blanks.
     ///
     /// Returns none if the column does not exist.
     pub fn having(&self, column: &str, text: &str) -> Option<impl Iterator<Item = &Row>> {
-        let column = self.columns.iter().position(|name| **name == *column)?;
-        let index = self.by_column[column].get_or_init(|| {
-            let mut index: HashMap<Box<str>, Vec<usize>> = HashMap::new();
-            for (number, row) in self.rows.iter().enumerate() {
-                index.entry(row.cells[column].text.trim().into()).or_default().push(number);
-            }
-            index
-        });
-        Some(index.get(text.trim()).into_iter().flatten().map(|number| &self.rows[*number]))
+        let column = self.head.columns.iter().position(|name| **name == *column)?;
+        Some(self.at(column, text.trim()))
+    }
+
+    /// Returns the rows with a text in the column with an index.
+    fn at(&self, column: usize, text: &str) -> impl Iterator<Item = &Row> {
+        let sorted = self.sorted(column);
+        let text_of = |row: &u32| self.rows[*row as usize].text_at(column).trim();
+        let from = sorted.partition_point(|row| text_of(row) < text);
+        let length = sorted[from..].partition_point(|row| text_of(row) == text);
+        sorted[from..from + length].iter().map(|row| &self.rows[*row as usize])
+    }
+
+    /// Returns the indices of all rows in the order of their texts in a column, then in file order.
+    fn sorted(&self, column: usize) -> &[u32] {
+        let text_of = |row: &u32| self.rows[*row as usize].text_at(column).trim();
+        self.by_column[column].get_or_init(|| {
+            let mut sorted: Box<[u32]> = (0..u32::try_from(self.rows.len()).unwrap_or(u32::MAX)).collect();
+            sorted.sort_by(|one, other| text_of(one).cmp(text_of(other)));
+            sorted
+        })
     }
 
     /// Returns true if a missing row may merely be unreadable.

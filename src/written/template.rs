@@ -62,7 +62,7 @@ pub fn render(template: &str, at: &Origin, rows: &[ScopedRow]) -> Result<Text, P
         let cell = scoped.row.cell(column).ok_or_else(|| scoped.row.no_column(at, column))?;
         // The library returns the names in no particular order; readers expect the written order.
         let written = template.find(&name).unwrap_or(usize::MAX);
-        places.push((written, cell.origin.clone()));
+        places.push((written, cell.origin));
     }
     places.sort_by(|(a, one), (b, other)| (a, one.line, one.column).cmp(&(b, other.line, other.column)));
     let origin = Origin::of_all(places.into_iter().map(|(_, origin)| origin).collect());
@@ -81,7 +81,7 @@ pub fn render(template: &str, at: &Origin, rows: &[ScopedRow]) -> Result<Text, P
 }
 
 fn cells(row: &Row) -> BTreeMap<&str, &str> {
-    row.columns.iter().zip(row.cells.iter()).map(|(name, cell)| (&**name, cell.text.as_str())).collect()
+    row.texts().collect()
 }
 
 fn check_size(template: &str, at: &Origin) -> Result<(), Problem> {

@@ -131,7 +131,7 @@ fn selected<'v>(view: &'v load::View, keys: &[String]) -> anyhow::Result<Vec<&'v
 }
 
 fn row_key(managed: &Managed) -> Option<&str> {
-    managed.page.row.as_ref()?.key.as_deref()
+    managed.page.row.as_ref()?.key()
 }
 
 /// The status of one page.

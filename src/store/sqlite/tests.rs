@@ -110,7 +110,7 @@ async fn the_last_good_inputs_are_kept_and_older_ones_while_a_page_depends_on_th
     let page: PageId = "A-1/live".parse().unwrap();
     let accept = async |number: i64, path: &str, text: &str, as_of: Option<i64>| {
         let behind = as_of.map(|as_of| (page.clone(), Behind { as_of: Some(as_of), since: Some(at()) }));
-        let inputs = [(path.to_owned(), text.as_bytes().to_vec())].into();
+        let inputs = [(path.to_owned(), text.as_bytes().into())].into();
         let settings = format!("settings of {}", number.min(3));
         let behind = behind.into_iter().collect();
         // From the sixth on, no settings name "a" any more.

@@ -122,7 +122,7 @@ fn has_word(page: &Page, word: &str) -> bool {
     }
     has(&page.id.agent)
         || page.id.environment.to_string() == word
-        || rows(page).any(|row| row.cells.iter().any(|cell| has(&cell.text)))
+        || rows(page).any(|row| row.texts().any(|(_, text)| has(text)))
 }
 
 /// Returns the row of a page, and the rows that parts of it are made for.
@@ -134,9 +134,8 @@ fn rows(page: &Page) -> impl Iterator<Item = &Row> {
 fn cell(row: &Row, word: &str) -> Option<String> {
     let (column, text) = word.split_once('=')?;
     let is_same = |a: &str, b: &str| a.trim().to_lowercase() == b.trim();
-    let mut cells = row.columns.iter().zip(row.cells.iter());
-    let (name, found) = cells.find(|(name, found)| is_same(name, column) && is_same(&found.text, text))?;
-    Some(format!("{name}={}", found.text.trim()))
+    let (name, found) = row.texts().find(|(name, found)| is_same(name, column) && is_same(found, text))?;
+    Some(format!("{name}={}", found.trim()))
 }
 
 #[cfg(test)]

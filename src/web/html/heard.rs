@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::hours::Hours;
-use crate::model::Instant;
+use crate::model::{Instant, Row};
 use crate::pages::{Definition, Page};
 use crate::reconcile::{PageStatus, Standing};
 
@@ -23,7 +23,7 @@ pub fn timelines(page: &Page) -> Vec<&Arc<Hours>> {
 pub fn sites(page: &Page, at: Instant) -> Vec<(&str, &Arc<Hours>)> {
     let mut found = Vec::new();
     for owned in &*page.variables {
-        let key = owned.row.as_ref().and_then(|row| row.key.as_deref());
+        let key = owned.row.as_deref().and_then(Row::key);
         match key {
             Some(key) => found.extend(of(&owned.definition, at).into_iter().map(|hours| (key, hours))),
             None => rows(&owned.definition, at, &mut found),
@@ -51,7 +51,7 @@ fn rows<'d>(definition: &'d Definition, at: Instant, found: &mut Vec<(&'d str, &
         None => {}
         Some(Definition::List { items, rows, .. }) if !rows.is_empty() => {
             for (row, item) in rows.iter().zip(items) {
-                let key = row.key.as_deref();
+                let key = row.key();
                 found.extend(
                     key.into_iter().flat_map(|key| of(item, at).into_iter().map(move |hours| (key, hours))),
                 );

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::hours::Hours;
-use crate::model::{Instant, PageId};
+use crate::model::{Instant, PageId, Row};
 use crate::pages::{Owned, Page};
 use crate::reconcile::PageStatus;
 use crate::zone::Zone;
@@ -23,7 +23,7 @@ const DAYS_BACK: usize = 8;
 
 /// Returns the site that a page is for: the key of its row, else its agent.
 pub fn site(page: &Page) -> &str {
-    page.row.as_ref().and_then(|row| row.key.as_deref()).unwrap_or(&page.id.agent)
+    page.row.as_ref().and_then(Row::key).unwrap_or(&page.id.agent)
 }
 
 /// Returns the zone in which the times of a page are shown.
