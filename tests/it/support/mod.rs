@@ -255,6 +255,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // The log is gone with its folder, and a failed test needs it.
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines.len().saturating_sub(30);
+            eprintln!("-- the last lines of process {}:\n{}", self.child.id(), lines[last..].join("\n"));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -44,17 +44,18 @@ impl Server {
 
     /// Starts the server of a folder.
     pub fn of(folder: TempDir) -> Self {
-        let keeper = Self::run(folder.path());
+        let keeper = Self::run(folder.path(), &[]);
         let server = Self { folder, databases: AtomicU32::new(0), keeper: Mutex::new(keeper) };
         server.wait();
         server
     }
 
     /// Starts the server in a folder, under a shell that ends it once its input is closed.
-    fn run(folder: &Path) -> Child {
+    fn run(folder: &Path, environment: &[(String, String)]) -> Child {
         let script = "\"$0\" -D \"$1/data\" -k \"$1\" -c listen_addresses= -c fsync=off -c max_connections=200 \
             >> \"$1/log\" 2>&1 & read -r signal; kill -\"${signal:-KILL}\" $!; wait";
         let mut keeper = as_postgres("sh");
+        keeper.envs(environment.iter().map(|(name, value)| (name, value)));
         keeper.args(["-c", script]).arg(program("postgres")).arg(folder);
         keeper.stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0).spawn().unwrap()
     }
@@ -77,7 +78,12 @@ impl Server {
 
     /// Starts a server that was stopped.
     pub fn start_again(&self) {
-        *self.keeper.lock().unwrap() = Self::run(self.folder.path());
+        self.start_again_with(&[]);
+    }
+
+    /// Starts a server that was stopped in an environment.
+    pub fn start_again_with(&self, environment: &[(String, String)]) {
+        *self.keeper.lock().unwrap() = Self::run(self.folder.path(), environment);
         self.wait();
     }
 
