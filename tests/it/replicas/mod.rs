@@ -3,13 +3,12 @@
 
 mod beside;
 mod faults;
+mod pauses;
 mod standby_server;
 
-use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use fastrand::Rng;
 use serde_json::{Value, json};
 
 use crate::support::postgres::Server;
@@ -305,51 +304,6 @@ async fn a_standby_serves_the_status_page_and_says_that_it_stands_by() {
         response.status() == 503 && is_page && response.headers().contains_key("content-security-policy")
     );
     assert!(response.text().await.unwrap().contains("no replica is active"));
-}
-
-/// Pauses and kills replicas at random while the table changes.
-#[tokio::test]
-async fn pauses_and_kills_at_random_lose_and_repeat_nothing() {
-    let rounds: usize = std::env::var("RTCONFD_PAUSES").ok().and_then(|text| text.parse().ok()).unwrap_or(4);
-    let seed = std::env::var("RTCONFD_PAUSES_SEED").ok().and_then(|text| text.parse().ok());
-    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
-    eprintln!("RTCONFD_PAUSES_SEED={seed}");
-    let mut random = Rng::with_seed(seed);
-    let cluster = Cluster::new(Server::shared(), "");
-    let mut replicas = BTreeMap::new();
-    for name in ["a", "b", "c"] {
-        replicas.insert(name, cluster.start(name));
-    }
-    cluster.until_phones(0).await;
-    for round in 1..=rounds {
-        let active = |replicas: &BTreeMap<&'static str, Process>| {
-            replicas.iter().find(|(_, process)| is_active(process)).map(|(name, _)| *name)
-        };
-        let mut found = None;
-        until("a replica is active", || {
-            found = active(&replicas);
-            found.is_some()
-        })
-        .await;
-        let name = found.unwrap();
-        let process = replicas.remove(name).unwrap();
-        cluster.sites(round);
-        tokio::time::sleep(Duration::from_millis(random.u64(0..50))).await;
-        match random.bool() {
-            true => drop(process),
-            false => {
-                process.signal("STOP");
-                let pause = LEASE_MS + random.u64(0..4_000);
-                cluster.sites(round);
-                tokio::time::sleep(Duration::from_millis(pause)).await;
-                process.signal("CONT");
-                replicas.insert(name, process);
-            }
-        }
-        replicas.entry(name).or_insert_with(|| cluster.start(name));
-        cluster.until_phones(round).await;
-    }
-    cluster.check_history().await;
 }
 
 /// The next machine gets its files late, as with a ConfigMap.
