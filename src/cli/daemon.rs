@@ -315,7 +315,7 @@ async fn begin(
     let (files, active) = gather(settings, store, clock, active, true).await?;
     let revision = files.revision();
     {
-        // The driver builds it again: two of them at once would be the most memory that is ever used.
+        // The driver builds it again: holding two at once would set the peak of memory.
         let newest = World::new(&settings.blueprint, &revision.inputs, clock.now(), Some(&active.world));
         let worlds = [&active.world, &newest];
         match claims {

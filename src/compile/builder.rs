@@ -322,7 +322,7 @@ impl Builder<'_> {
         let prefix = block_key(block).len();
         for key in self.previous_keys(block) {
             let row = key[prefix..].rsplit_once('@').map_or("", |(row, _)| row);
-            if rows.row(row).is_none() && rows.may_hide(row) {
+            if rows.may_hide(row) && rows.row(row).is_none() {
                 // The row's own rejection, or any rejected row whose key is unknown.
                 let mut rejected = rows.rejected.iter();
                 let own =

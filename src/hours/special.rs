@@ -9,7 +9,7 @@ use super::Day;
 
 /// Hours by date, in the order of the dates.
 ///
-/// A chain has exceptions for each site, so they take no more memory than they need.
+/// A sorted slice, not a tree: a chain has exceptions for each site.
 #[derive(Clone, Debug, Default)]
 pub struct SpecialDays(Box<[(NaiveDate, Day)]>);
 

@@ -128,7 +128,7 @@ impl Field {
     }
 }
 
-/// Files are smaller than four gigabytes.
+/// Narrows a length or a place in a file: the limits of files are far below 4 GB.
 fn narrow(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }

@@ -403,8 +403,8 @@ fn lost_rows(old: &Rows, new: &Rows) -> Vec<String> {
             named
         };
     }
-    let keys = old.rows.iter().filter_map(|row| row.key());
-    keys.filter(|key| new.row(key).is_none() && !new.may_hide(key)).map(str::to_owned).collect()
+    let gone = old.keys_not_in(new).into_iter();
+    gone.filter(|key| !new.may_hide(key)).map(str::to_owned).collect()
 }
 
 fn is_empty(tree: &Node) -> bool {

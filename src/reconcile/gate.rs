@@ -15,7 +15,7 @@ use crate::limits::api::{
 
 use super::backoff;
 
-/// The breaker's pause is at its longest before it was doubled this often.
+/// After this many doublings, the breaker's pause has long reached its maximum.
 const MOST_DOUBLINGS: u32 = 8;
 
 /// The rate limits for requests.
@@ -89,10 +89,11 @@ enum State {
     },
 }
 
-/// The state that a gate leaves to the next one of the same key, in another process or replica.
+/// The state that a gate leaves to the next one, in another process or replica.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GateState {
     tokens: f64,
+    retry_tokens: f64,
     /// The remaining time of a pause, which is zero while a trial is due.
     pause: Option<(Duration, Pause)>,
     opened: u32,
@@ -157,30 +158,30 @@ impl Gate {
 
     /// Returns the gate that continues a state after a time.
     ///
-    /// Both come from the wall clocks of two machines, so no pause gets longer than it may be.
+    /// `passed` may compare the wall clocks of two machines, so a pause is capped. One that has been
+    /// over for as long no longer counts.
     pub fn resume(limits: Limits, state: &GateState, passed: Duration, up: Duration) -> Self {
         let mut gate = Self::new(limits, up);
-        let tokens = state.tokens + passed.as_secs_f64() * gate.all.rate;
-        gate.all.tokens = tokens.min(gate.all.size);
-        gate.retries.tokens = gate.retries.tokens.min(gate.all.tokens);
-        gate.opened = state.opened.min(MOST_DOUBLINGS);
-        if let Some((left, why)) = state.pause {
-            let until = up + left.saturating_sub(passed).min(LONGEST_PAUSE);
-            gate.state = State::Paused { until, why };
+        gate.all.resume(state.tokens, passed);
+        gate.retries.resume(state.retry_tokens, passed);
+        if let Some((left, why)) = state.pause.filter(|(left, _)| passed <= *left + LONGEST_PAUSE) {
+            gate.opened = state.opened.min(MOST_DOUBLINGS);
+            gate.state = State::Paused { until: up + left.saturating_sub(passed).min(LONGEST_PAUSE), why };
         }
         gate
     }
 
-    /// Returns the state for the next gate of the key.
+    /// Returns the state for the next gate.
     ///
-    /// A refused key is not a part of it: the next one tries its own.
+    /// A refused key is not stored: the next driver tries its own key.
     pub fn state(&self, up: Duration) -> GateState {
         let pause = match self.state {
             State::Paused { until, why } => Some((until.saturating_sub(up), why)),
-            _ if self.trial != Trial::Over => Some((Duration::ZERO, Pause::Breaker)),
-            _ => None,
+            State::Open if self.trial != Trial::Over => Some((Duration::ZERO, Pause::Breaker)),
+            State::Open | State::Stopped { .. } => None,
         };
-        GateState { tokens: self.all.at(up), pause, opened: self.opened }
+        let (tokens, retry_tokens) = (self.all.at(up), self.retries.at(up));
+        GateState { tokens, retry_tokens, pause, opened: self.opened }
     }
 
     /// Returns true if requests may be sent, subject to the rate.
@@ -390,6 +391,11 @@ struct Bucket {
 impl Bucket {
     fn new(rate: f64, size: f64, up: Duration) -> Self {
         Self { rate, size, tokens: size, filled: up }
+    }
+
+    /// Continues with the tokens that were left some time before.
+    fn resume(&mut self, tokens: f64, passed: Duration) {
+        self.tokens = (tokens + passed.as_secs_f64() * self.rate).min(self.size);
     }
 
     /// Refills the bucket and returns true if it holds enough tokens.

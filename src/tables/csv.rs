@@ -78,7 +78,7 @@ fn parse_sized(
     for record in records {
         match build_row(record, &head) {
             Ok(row) => rows.push(row),
-            Err(row) => rejected.push(*row),
+            Err(rejection) => rejected.push(*rejection),
         }
     }
     let rows = without_repeated_keys(Rows::new(head, rows, rejected));
@@ -255,14 +255,16 @@ fn without_repeated_keys(rows: Rows) -> Rows {
             let message = format!("duplicate key \"{}\": line {line} already has it", key(row));
             let problem =
                 Problem::at(&rows.rows[*row as usize].origin(), message).hint("keep one of the rows");
-            repeated.push(Rejected { key: Some(key(row).to_owned()), problem });
+            repeated.push((*row, Rejected { key: Some(key(row).to_owned()), problem }));
         }
     }
     if repeated.is_empty() {
         return rows;
     }
     let Rows { head, mut rows, mut rejected, .. } = rows;
-    let keys: HashSet<&str> = repeated.iter().filter_map(|row| row.key.as_deref()).collect();
+    repeated.sort_unstable_by_key(|(row, _)| *row);
+    let repeated: Vec<Rejected> = repeated.into_iter().map(|(_, rejection)| rejection).collect();
+    let keys: HashSet<&str> = repeated.iter().filter_map(|rejection| rejection.key.as_deref()).collect();
     rows.retain(|row| row.key().is_none_or(|key| !keys.contains(key)));
     rejected.extend(repeated);
     rejected.sort_by_key(|rejected| rejected.problem.origin.as_ref().map_or(0, |origin| origin.line));

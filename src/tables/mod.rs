@@ -59,7 +59,7 @@ pub struct Rejected {
 }
 
 impl Rows {
-    /// Indexes rows, which must have different keys.
+    /// Makes a table of rows.
     fn new(head: Arc<Head>, rows: Vec<Row>, rejected: Vec<Rejected>) -> Self {
         let by_column = head.columns.iter().map(|_| OnceLock::new()).collect();
         Self { head, rows, rejected, by_column }
@@ -76,6 +76,23 @@ impl Rows {
     /// Returns the row with this key.
     pub fn row(&self, key: &str) -> Option<&Row> {
         self.at(self.head.key_index?, key).next()
+    }
+
+    /// Returns the keys that another table does not have, in file order.
+    pub fn keys_not_in(&self, other: &Self) -> Vec<&str> {
+        let (Some(ours), Some(theirs)) = (self.head.key_index, other.head.key_index) else {
+            return Vec::new();
+        };
+        let key = |row: u32| self.rows[row as usize].text_at(ours);
+        let sorted = other.sorted(theirs).iter();
+        let mut others = sorted.map(|row| other.rows[*row as usize].text_at(theirs)).peekable();
+        let is_missing = |row: &u32| {
+            while others.next_if(|other| *other < key(*row)).is_some() {}
+            others.peek().is_none_or(|other| *other != key(*row))
+        };
+        let mut missing: Vec<u32> = self.sorted(ours).iter().copied().filter(is_missing).collect();
+        missing.sort_unstable();
+        missing.into_iter().map(key).collect()
     }
 
     /// Returns the rows with this text in a column, in file order, ignoring surrounding blanks.

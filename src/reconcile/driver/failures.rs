@@ -139,6 +139,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                         retry_after_secs = asked,
                         "the API asks for fewer requests; all pages wait"
                     );
+                    self.store_gate();
                 }
             }
             Meaning::KeyRefused => {
@@ -163,6 +164,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
                         until,
                         "the requests of half of the agents failed; all pages wait, then one is tried"
                     );
+                    self.store_gate();
                 }
             }
         }

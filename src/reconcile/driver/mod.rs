@@ -19,7 +19,7 @@ use crate::store::{StoreError, Written};
 use super::agents::Agents;
 use super::board::Turn;
 use super::clock_trust::{ClockReading, ClockTrust};
-use super::gate::Urgency;
+use super::gate::{Pause, Urgency};
 use super::page_state::Pages;
 use super::revision::{HELD, OUT, RECENT, Rollout};
 use super::{Actor, Held};
@@ -130,6 +130,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let pace = setup.pace;
         let gate = store.fact(StoredGate::FACT).await?;
         let gate = StoredGate::resume(gate.as_deref(), pace.limits, &*setup.actor.clock);
+        if let Some(pause) = gate.pause() {
+            tracing::warn!("still {}", pause.words());
+        }
         let mut driver = Self {
             actor: setup.actor,
             pages: Pages::default(),
@@ -290,7 +293,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
         self.requests.jobs.shutdown().await;
         let reading = self.clock.trust.reading(&*self.actor.clock);
         self.store_clock_reading(reading);
-        self.keep_fact(StoredGate::FACT, StoredGate::of(&self.requests.gate, &*self.actor.clock));
+        self.store_gate();
         if matches!(mode, Mode::Once { .. }) {
             self.note_unseen();
         }
@@ -323,6 +326,11 @@ impl<R: ReadPages + WritePages> Driver<R> {
         }
     }
 
+    /// Stores the rate's tokens and the pause for the next driver.
+    fn store_gate(&mut self) {
+        self.keep_fact(StoredGate::FACT, StoredGate::of(&self.requests.gate, &*self.actor.clock));
+    }
+
     /// Returns the problems of the inputs.
     fn problems(&self) -> Vec<Problem> {
         each_once(self.revisions.newest.revision.problems.values().flatten().chain(self.world.problems()))
@@ -334,7 +342,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
         for id in ids {
             if self.pages.get(&id).is_some_and(|state| state.standing == Standing::Unseen) {
                 let unseen = "the page was not fetched in time (hint: raise --timeout or api.rate)";
-                let why = self.requests.gate.stopped().unwrap_or(unseen).to_owned();
+                let pause = self.requests.gate.pause().map(Pause::words);
+                let why = self.requests.gate.stopped().map(str::to_owned).or(pause);
+                let why = why.unwrap_or_else(|| unseen.to_owned());
                 self.set_standing(&id, Standing::Retrying(why));
             }
         }

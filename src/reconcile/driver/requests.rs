@@ -20,11 +20,11 @@ const SLOW: Duration = Duration::from_millis(500);
 /// Number of places for slow requests per ordinary place.
 const SLOW_SHARE: usize = 4;
 
-/// The gate at the end of a driver, as stored.
+/// The gate at the end of a driver or the start of a pause, as stored.
 ///
-/// The next driver of the key continues it, so a restart, a reload and a replica that takes over
-/// keep to the rate and the pause. A driver that crashed stores none: another replica takes over
-/// only after the longest pause, when the burst has returned too.
+/// The next driver continues it, so a restart, a reload and a replica that takes over keep to the
+/// rate and the pause. A crash loses the tokens spent since; another replica takes over half a minute
+/// after it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoredGate {
     at: Instant,
@@ -47,7 +47,7 @@ impl StoredGate {
                 let passed = (clock.now() - stored.at).to_std().unwrap_or_default();
                 Gate::resume(limits, &stored.state, passed, clock.uptime())
             }
-            None => Gate::new(limits, clock.uptime()),
+            _ => Gate::new(limits, clock.uptime()),
         }
     }
 }

@@ -81,9 +81,10 @@ fn the_next_gate_of_a_key_continues_the_rate_and_the_pause() {
     assert_eq!(other.wait(seconds(0.0), 1, Urgency::Transition, false), Some(seconds(25.0)));
     other.turn(seconds(25.0));
     assert!(other.wants_trial());
-    let later = &mut next(&other, 3600.0);
+    let later = &mut next(&other, 10.0);
     later.turn(seconds(0.0));
     assert!(later.wants_trial(), "the trial is still due");
+    assert!(!next(&other, 3600.0).is_pausing(), "a pause of long ago does not count");
 }
 
 #[test]

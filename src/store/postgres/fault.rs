@@ -63,9 +63,12 @@ fn remedy(code: &SqlState) -> Option<&'static str> {
         SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             Some("check the user of store.url, store.password_file and the server's pg_hba.conf")
         }
-        // A pool of transactions loses the settings of a session, among them the path to the tables.
-        SqlState::DUPLICATE_PSTATEMENT | SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::UNDEFINED_TABLE => {
+        SqlState::DUPLICATE_PSTATEMENT | SqlState::INVALID_SQL_STATEMENT_NAME => {
             Some("set pool_mode = session in PgBouncer")
+        }
+        // A pool of transactions loses the settings of a session, among them the path to the tables.
+        SqlState::UNDEFINED_TABLE => {
+            Some("run rtconfd store create; behind PgBouncer, set pool_mode = session")
         }
         SqlState::INVALID_CATALOG_NAME => Some("create the database, then run rtconfd store create"),
         SqlState::INSUFFICIENT_PRIVILEGE => Some(

@@ -81,7 +81,7 @@ impl Server {
         self.start_again_with(&[]);
     }
 
-    /// Starts a server that was stopped in an environment.
+    /// Starts a stopped server again, with these environment variables.
     pub fn start_again_with(&self, environment: &[(String, String)]) {
         *self.keeper.lock().unwrap() = Self::run(self.folder.path(), environment);
         self.wait();
