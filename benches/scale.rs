@@ -6,12 +6,12 @@
 //!
 //! | what | ratio | in that run |
 //! |---|---|---|
-//! | 10,000 pages, 100,000 rows: files read and parsed (including a second read of fresh files) | 12x | 0.29 s |
-//! | the same, pages compiled | 8.3x | 0.20 s |
-//! | the same, all values computed | 4.0x | 0.10 s |
-//! | the same, start to first plan | 25x | 0.59 s, 132 MB |
-//! | 100,000 pages, 1,000,000 rows: start to first plan (another run, `-- large`) | 15x | 4.3 s, 0.5 GB; a daemon with its store 1.0 GB |
-//! | one changed row of them: its file read, its page recompiled, checked for a hold | 1.7x | 41 ms |
+//! | 10,000 pages, 100,000 rows: files read and parsed (including a second read of fresh files) | 8.0x | 0.22 s |
+//! | the same, pages compiled | 8.9x | 0.24 s |
+//! | the same, all values computed | 2.8x | 0.08 s |
+//! | the same, start to first plan | 20x | 0.53 s, 52 MB |
+//! | one changed row of them: its file read, its page recompiled, checked for a hold | 1.3x | 36 ms |
+//! | 100,000 pages, 1,000,000 rows: start to first plan (another run, `-- large`) | 15x | 4.2 s, 0.47 GB; a daemon with its store 1.0 GB |
 //! | `apply` of 1,000 new pages, whole process; a loop in Python with `requests` sending the same | 6.5x as long | 0.16 s; 1.04 s |
 //! | the same, answers after 10 ms | 15x as long | 0.84 s; 12.8 s |
 //! | `apply` of one new page, with a new store; the same loop | 19x as long | 14 ms; 0.27 s |
