@@ -1,5 +1,5 @@
-//! What stands beside the replicas: a pool of connections in front of the database, and clocks that
-//! are a day off.
+//! The surroundings of replicas: a pool of connections in front of the database, and clocks that are
+//! a day off.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
