@@ -15,6 +15,8 @@ pub struct Owned {
     /// The definition of its value.
     pub definition: Definition,
     /// The row that it is made for, if the page has it once for each row of a table.
+    ///
+    /// In a box, because most variables have none.
     pub row: Option<Box<Row>>,
 }
 

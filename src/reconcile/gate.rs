@@ -158,8 +158,8 @@ impl Gate {
 
     /// Returns the gate that continues a state after a time.
     ///
-    /// `passed` may compare the wall clocks of two machines, so a pause is capped. One that has been
-    /// over for as long no longer counts.
+    /// `passed` may compare the wall clocks of two machines, so a pause is capped. A pause that ended
+    /// longer ago than the longest one lasts no longer counts.
     pub fn resume(limits: Limits, state: &GateState, passed: Duration, up: Duration) -> Self {
         let mut gate = Self::new(limits, up);
         gate.all.resume(state.tokens, passed);

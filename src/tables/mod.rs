@@ -75,7 +75,7 @@ impl Rows {
 
     /// Returns the row with this key.
     pub fn row(&self, key: &str) -> Option<&Row> {
-        self.at(self.head.key_index?, key).next()
+        self.with_text(self.head.key_index?, key).next()
     }
 
     /// Returns the keys that another table does not have, in file order.
@@ -100,11 +100,11 @@ impl Rows {
     /// Returns none if the column does not exist.
     pub fn having(&self, column: &str, text: &str) -> Option<impl Iterator<Item = &Row>> {
         let column = self.head.columns.iter().position(|name| **name == *column)?;
-        Some(self.at(column, text.trim()))
+        Some(self.with_text(column, text.trim()))
     }
 
     /// Returns the rows with a text in the column with an index.
-    fn at(&self, column: usize, text: &str) -> impl Iterator<Item = &Row> {
+    fn with_text(&self, column: usize, text: &str) -> impl Iterator<Item = &Row> {
         let sorted = self.sorted(column);
         let text_of = |row: &u32| self.rows[*row as usize].text_at(column).trim();
         let from = sorted.partition_point(|row| text_of(row) < text);

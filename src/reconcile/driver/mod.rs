@@ -130,9 +130,6 @@ impl<R: ReadPages + WritePages> Driver<R> {
         let pace = setup.pace;
         let gate = store.fact(StoredGate::FACT).await?;
         let gate = StoredGate::resume(gate.as_deref(), pace.limits, &*setup.actor.clock);
-        if let Some(pause) = gate.pause() {
-            tracing::warn!("still {}", pause.words());
-        }
         let mut driver = Self {
             actor: setup.actor,
             pages: Pages::default(),

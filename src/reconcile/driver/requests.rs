@@ -40,15 +40,16 @@ impl StoredGate {
         serde_json::to_string(&Self { at: clock.now(), state: gate.state(clock.uptime()) }).ok()
     }
 
-    /// Returns the gate that continues a stored one, if there is any.
+    /// Returns the gate that continues a stored one, or a new one if there is none.
     pub(super) fn resume(fact: Option<&str>, limits: Limits, clock: &dyn Clock) -> Gate {
-        match fact.and_then(|fact| serde_json::from_str::<Self>(fact).ok()) {
-            Some(stored) => {
-                let passed = (clock.now() - stored.at).to_std().unwrap_or_default();
-                Gate::resume(limits, &stored.state, passed, clock.uptime())
-            }
-            _ => Gate::new(limits, clock.uptime()),
+        let stored = fact.and_then(|fact| serde_json::from_str::<Self>(fact).ok());
+        let Some(Self { at, state }) = stored else { return Gate::new(limits, clock.uptime()) };
+        let passed = (clock.now() - at).to_std().unwrap_or_default();
+        let gate = Gate::resume(limits, &state, passed, clock.uptime());
+        if let Some(pause) = gate.pause() {
+            tracing::warn!("still {}", pause.words());
         }
+        gate
     }
 }
 
