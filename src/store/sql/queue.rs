@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
@@ -17,6 +17,8 @@ use super::Session;
 
 /// Maximum jobs committed together.
 const BATCH: usize = 256;
+/// The longest time that a job whose caller does not hurry waits for one to be committed with.
+const LINGER: Duration = Duration::from_millis(1);
 
 /// A connection that runs jobs in a transaction.
 pub(in crate::store) trait Database: Send {
@@ -43,7 +45,22 @@ pub(in crate::store) trait Database: Send {
 /// Statements to run in one transaction.
 pub(in crate::store) type Job<'a> = &'a mut (dyn FnMut(&mut dyn Session) -> Result<(), StoreError> + Send);
 
-type Queued = (Box<dyn FnOnce(&mut dyn Session) -> Result<Done, StoreError> + Send>, Fail);
+/// A job in the queue.
+struct Queued {
+    work: Box<dyn FnOnce(&mut dyn Session) -> Result<Done, StoreError> + Send>,
+    fail: Fail,
+    urgency: Urgency,
+}
+
+/// The time at which a job is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// As soon as the jobs before it are.
+    Now,
+    /// With the next job that is committed at once, or after [`LINGER`]: each commit waits for the disk.
+    Soon,
+}
+
 /// Notifies the waiting caller that the job is durable.
 type Done = Box<dyn FnOnce() + Send>;
 type Fail = oneshot::Sender<StoreError>;
@@ -110,13 +127,18 @@ impl Queue {
     /// # Errors
     /// When the system has no threads left.
     pub(in crate::store) fn start(database: Box<dyn Database>) -> std::io::Result<Self> {
+        Self::start_with(database, LINGER)
+    }
+
+    /// The same with another [`LINGER`].
+    fn start_with(database: Box<dyn Database>, linger: Duration) -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel();
         let pulse = Pulse::new("the thread that writes the store", WORK_TIMEOUT);
         let (failing, failed) = watch::channel(None);
         let beating = pulse.clone();
         let worker = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || work(database, &jobs, &beating, &failing))?;
+            .spawn(move || work(database, &jobs, linger, &beating, &failing))?;
         let thread = Thread { queue: Some(queue), worker: Some(worker) };
         Ok(Self { worker: Worker::Thread(Arc::new(thread)), pulse, failed })
     }
@@ -152,13 +174,14 @@ impl Queue {
     }
 
     /// Queues a job immediately; the returned future resolves with its result once it is durable.
-    pub(in crate::store) fn run<T: Send + 'static>(
+    pub(super) fn run<T: Send + 'static>(
         &self,
+        urgency: Urgency,
         job: impl FnOnce(&mut dyn Session) -> Result<T, StoreError> + Send + 'static,
     ) -> Written<T> {
         let (answer, answered) = oneshot::channel();
         let (fail, failed) = oneshot::channel();
-        let job = move |session: &mut dyn Session| {
+        let work = move |session: &mut dyn Session| {
             let value = job(session)?;
             let done: Done = Box::new(move || {
                 // The caller may be gone.
@@ -166,7 +189,7 @@ impl Queue {
             });
             Ok(done)
         };
-        let queued: Queued = (Box::new(job), fail);
+        let queued = Queued { work: Box::new(work), fail, urgency };
         match &self.worker {
             Worker::Thread(thread) => thread.take(queued),
             Worker::InPlace(in_place) => {
@@ -174,7 +197,7 @@ impl Queue {
                     &mut *in_place.lock().unwrap_or_else(PoisonError::into_inner);
                 let failure = failed.borrow().clone();
                 match failure {
-                    Some(error) => refuse(queued.1, &error),
+                    Some(error) => refuse(queued.fail, &error),
                     None => {
                         if let Err(error) = commit(&mut **database, vec![queued]) {
                             failed.send_replace(Some(error));
@@ -198,6 +221,7 @@ impl Queue {
 fn work(
     mut database: Box<dyn Database>,
     jobs: &mpsc::Receiver<Queued>,
+    linger: Duration,
     pulse: &Pulse,
     failed: &watch::Sender<Option<StoreError>>,
 ) {
@@ -211,17 +235,34 @@ fn work(
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return database.close(),
         };
+        let batch = gather(first, jobs, linger);
         pulse.begin();
-        let waiting = std::iter::from_fn(|| jobs.try_recv().ok());
-        let batch: Vec<Queued> = first.into_iter().chain(waiting.take(BATCH - 1)).collect();
         let written = commit(&mut *database, batch);
         pulse.rest();
         if let Err(error) = written {
             // First: what waits for the failure may open the store again.
             database.abandon();
             failed.send_replace(Some(error.clone()));
-            jobs.iter().for_each(|(_, fail)| refuse(fail, &error));
+            jobs.iter().for_each(|queued| refuse(queued.fail, &error));
             return;
+        }
+    }
+}
+
+/// Returns a job together with all that wait; if none of them hurries, waits for one that does.
+fn gather(first: Option<Queued>, jobs: &mpsc::Receiver<Queued>, linger: Duration) -> Vec<Queued> {
+    let mut batch: Vec<Queued> = first.into_iter().collect();
+    let until = Instant::now() + linger;
+    loop {
+        let waiting = std::iter::from_fn(|| jobs.try_recv().ok());
+        batch.extend(waiting.take(BATCH - batch.len()));
+        let may_wait = batch.iter().all(|queued| queued.urgency == Urgency::Soon);
+        if batch.is_empty() || !may_wait || batch.len() >= BATCH {
+            return batch;
+        }
+        match jobs.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(queued) => batch.push(queued),
+            Err(_) => return batch,
         }
     }
 }
@@ -234,7 +275,8 @@ fn refuse(fail: Fail, error: &StoreError) {
 /// Commits all or nothing: one failed job fails the batch, so that nothing uncertain is
 /// acknowledged.
 fn commit(database: &mut dyn Database, batch: Vec<Queued>) -> Result<(), StoreError> {
-    let (jobs, fails): (Vec<_>, Vec<Fail>) = batch.into_iter().unzip();
+    let (jobs, fails): (Vec<_>, Vec<Fail>) =
+        batch.into_iter().map(|queued| (queued.work, queued.fail)).unzip();
     let (mut jobs, mut done) = (jobs.into_iter(), Vec::new());
     let written = database.transact(&mut |session| {
         for job in jobs.by_ref() {
@@ -252,4 +294,71 @@ fn commit(database: &mut dyn Database, batch: Vec<Queued>) -> Result<(), StoreEr
         }
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::store::sql::{Param, Row};
+
+    use super::*;
+
+    /// A database that only counts its transactions.
+    struct Counter(Arc<AtomicUsize>);
+
+    struct Nothing;
+
+    impl Session for Nothing {
+        fn execute(&mut self, _: &str, _: &[Param]) -> Result<u64, StoreError> {
+            Ok(0)
+        }
+
+        fn each(
+            &mut self,
+            _: &str,
+            _: &[Param],
+            _: &mut dyn FnMut(&dyn Row) -> Result<(), StoreError>,
+        ) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    impl Database for Counter {
+        fn transact(&mut self, job: Job) -> Result<(), StoreError> {
+            job(&mut Nothing)?;
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    /// Returns a queue and the number of its transactions.
+    fn queue(linger: Duration) -> (Queue, Arc<AtomicUsize>) {
+        let count = Arc::new(AtomicUsize::new(0));
+        (Queue::start_with(Box::new(Counter(count.clone())), linger).unwrap(), count)
+    }
+
+    #[tokio::test]
+    async fn a_job_without_hurry_is_committed_with_the_next_one_that_is_committed_at_once() {
+        let (queue, transactions) = queue(Duration::from_secs(600));
+        let soon: Vec<_> = (0..3).map(|number| queue.run(Urgency::Soon, move |_| Ok(number))).collect();
+        assert_eq!(queue.run(Urgency::Now, |_| Ok(3)).await.unwrap(), 3);
+        for (number, done) in soon.into_iter().enumerate() {
+            assert_eq!(done.await.unwrap(), number);
+        }
+        assert_eq!(transactions.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn a_job_without_hurry_is_committed_alone_if_none_follows() {
+        let (queue, transactions) = queue(Duration::from_millis(1));
+        queue.run(Urgency::Soon, |_| Ok(())).await.unwrap();
+        assert_eq!(transactions.load(Ordering::SeqCst), 1);
+        // The end of the queue does not wait either.
+        let (queue, transactions) = super::tests::queue(Duration::from_secs(600));
+        let done = queue.run(Urgency::Soon, |_| Ok(()));
+        drop(queue);
+        done.await.unwrap();
+        assert_eq!(transactions.load(Ordering::SeqCst), 1);
+    }
 }

@@ -17,7 +17,7 @@ use crate::store::{
 };
 
 use super::history_span::HistorySpan;
-use super::queue::{Database, Queue};
+use super::queue::{Database, Queue, Urgency};
 use super::reading::{self, StoredPart};
 use super::{Session, Trust, accepted, owners, params, retention, texts};
 
@@ -62,7 +62,16 @@ impl Writer {
         job: impl FnOnce(&mut dyn Session, i64) -> Result<T, StoreError> + Send + 'static,
     ) -> Written<T> {
         let owner = self.owner;
-        self.queue.run(move |session| job(session, owner))
+        self.queue.run(Urgency::Now, move |session| job(session, owner))
+    }
+
+    /// The same for a job that nobody waits for.
+    fn run_soon(
+        &self,
+        job: impl FnOnce(&mut dyn Session, i64) -> Result<(), StoreError> + Send + 'static,
+    ) -> Written<()> {
+        let owner = self.owner;
+        self.queue.run(Urgency::Soon, move |session| job(session, owner))
     }
 }
 
@@ -102,7 +111,7 @@ impl Store for Writer {
 
     fn owned_by(&self, owner: &Owner) -> Written<Arc<dyn Store>> {
         let (writer, owner) = (self.clone(), owner.clone());
-        let number = self.queue.run(move |session| owners::number_or_new(session, &owner));
+        let number = self.queue.run(Urgency::Now, move |session| owners::number_or_new(session, &owner));
         Box::pin(async move {
             let writer: Arc<dyn Store> = Arc::new(Self { owner: number.await?, ..writer });
             Ok(writer)
@@ -210,7 +219,7 @@ impl Store for Writer {
 
     fn note_drift(&self, page: &PageId, drift: Vec<Drift>, by: Option<String>, at: Instant) -> Written<()> {
         let page = page.clone();
-        self.run(move |session, owner| {
+        self.run_soon(move |session, owner| {
             let page = page_number(session, owner, &page)?;
             let lasting = "SELECT id FROM drifts WHERE page = ?1 AND ended_at IS NULL AND variable = ?2
                 AND found IS NOT DISTINCT FROM ?3 AND answer = ?4";
@@ -286,9 +295,17 @@ impl Store for Writer {
                     return Ok(write);
                 }
             }
-            let page = page_number(session, owner, &intent.page)?;
-            let add = "INSERT INTO writes (page, at, who) VALUES (?1, ?2, ?3) RETURNING id";
-            let write = session.insert(add, params![page, intent.at, intent.who])?;
+            let add = "INSERT INTO writes (page, at, who)
+                SELECT id, ?4, ?5 FROM pages WHERE owner = ?1 AND agent = ?2 AND environment = ?3 RETURNING id";
+            let environment = intent.page.environment.as_str();
+            let params = params![owner, intent.page.agent, environment, intent.at, intent.who];
+            let write = match session.first(add, params)? {
+                Some(write) => write,
+                None => {
+                    page_number(session, owner, &intent.page)?;
+                    session.insert(add, params)?
+                }
+            };
             let add = "INSERT INTO changes (write, variable, before, after, because)
                 VALUES (?1, ?2, ?3, ?4, ?5)";
             for change in &intent.changes {
@@ -309,14 +326,21 @@ impl Store for Writer {
         correlation_id: Option<String>,
         at: Instant,
     ) -> Written<()> {
-        self.run(move |session, _| {
+        self.run_soon(move |session, _| {
             let settle = "UPDATE writes SET outcome = ?2, settled_at = ?3, error = ?4,
-                correlation_id = coalesce(?5, correlation_id) WHERE id = ?1";
-            session.execute(settle, params![write, outcome.word(), at, outcome.error(), correlation_id])?;
-            texts::keep(session, CHANGE_TEXTS, write, at)?;
-            if let Outcome::Applied(values) = &outcome
-                && let Some(page) = session.first("SELECT page FROM writes WHERE id = ?1", params![write])?
-            {
+                correlation_id = coalesce(?5, correlation_id) WHERE id = ?1
+                RETURNING page, (SELECT count(*) FROM changes WHERE write = writes.id
+                    AND '#' IN (substr(before, 1, 1), substr(after, 1, 1)))";
+            let settled = session.rows(
+                settle,
+                params![write, outcome.word(), at, outcome.error(), correlation_id],
+                |row| Ok((row.get(0)?, row.get::<i64>(1)?)),
+            )?;
+            let Some((page, long_values)) = settled.into_iter().next() else { return Ok(()) };
+            if long_values > 0 {
+                texts::keep(session, CHANGE_TEXTS, write, at)?;
+            }
+            if let Outcome::Applied(values) = &outcome {
                 set_baselines(session, page, values)?;
             }
             Ok(())
@@ -325,7 +349,7 @@ impl Store for Writer {
 
     fn adopt(&self, page: &PageId, values: Vec<(Variable, Value)>) -> Written<()> {
         let page = page.clone();
-        self.run(move |session, owner| {
+        self.run_soon(move |session, owner| {
             let page = page_number(session, owner, &page)?;
             set_baselines(session, page, &values)
         })
@@ -341,7 +365,7 @@ impl Store for Writer {
 
     fn saw_schema(&self, page: &PageId, schema: Option<Arc<Value>>) -> Written<()> {
         let page = page.clone();
-        self.run(move |session, owner| {
+        self.run_soon(move |session, owner| {
             let page = page_number(session, owner, &page)?;
             let schema = schema.map(|schema| schema.to_string());
             let set = "UPDATE pages SET schema = ?2 WHERE id = ?1 AND schema IS DISTINCT FROM ?2";
@@ -352,7 +376,7 @@ impl Store for Writer {
     fn note_problem(&self, page: &PageId, problem: Option<String>, at: Instant) -> Written<()> {
         let problem = problem.map(redacted);
         let page = page.clone();
-        self.run(move |session, owner| {
+        self.run_soon(move |session, owner| {
             let page = page_number(session, owner, &page)?;
             // It remains one problem as long as there is any, even if its message changes.
             let note = "UPDATE pages SET problem = ?2, problem_since =

@@ -1,6 +1,7 @@
 //! The store's tables, version by version. A released step never changes; a change is a new step.
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 /// The steps; each takes the store from its index to the next version.
 const STEPS: &[&str] = &["
@@ -297,6 +298,8 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     let found = version(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // A plan that may depend on the bound values is prepared again whenever they change.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     if found < VERSION {
         connection.pragma_update(None, "foreign_keys", "OFF")?;
         apply(connection, found)?;
