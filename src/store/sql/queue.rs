@@ -47,20 +47,22 @@ pub(in crate::store) type Job<'a> = &'a mut (dyn FnMut(&mut dyn Session) -> Resu
 
 /// A job in the queue.
 struct Queued {
-    work: Box<dyn FnOnce(&mut dyn Session) -> Result<Done, StoreError> + Send>,
+    work: Work,
     fail: Fail,
-    urgency: Urgency,
+    moment: Moment,
 }
 
 /// The time at which a job is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Urgency {
+pub(super) enum Moment {
     /// As soon as the jobs before it are.
-    Now,
+    AtOnce,
     /// With the next job that is committed at once, or after [`LINGER`]: each commit waits for the disk.
-    Soon,
+    WithNext,
 }
 
+/// Runs a job's statements.
+type Work = Box<dyn FnOnce(&mut dyn Session) -> Result<Done, StoreError> + Send>;
 /// Notifies the waiting caller that the job is durable.
 type Done = Box<dyn FnOnce() + Send>;
 type Fail = oneshot::Sender<StoreError>;
@@ -176,7 +178,7 @@ impl Queue {
     /// Queues a job immediately; the returned future resolves with its result once it is durable.
     pub(super) fn run<T: Send + 'static>(
         &self,
-        urgency: Urgency,
+        moment: Moment,
         job: impl FnOnce(&mut dyn Session) -> Result<T, StoreError> + Send + 'static,
     ) -> Written<T> {
         let (answer, answered) = oneshot::channel();
@@ -189,7 +191,7 @@ impl Queue {
             });
             Ok(done)
         };
-        let queued = Queued { work: Box::new(work), fail, urgency };
+        let queued = Queued { work: Box::new(work), fail, moment };
         match &self.worker {
             Worker::Thread(thread) => thread.take(queued),
             Worker::InPlace(in_place) => {
@@ -256,7 +258,7 @@ fn gather(first: Option<Queued>, jobs: &mpsc::Receiver<Queued>, linger: Duration
     loop {
         let waiting = std::iter::from_fn(|| jobs.try_recv().ok());
         batch.extend(waiting.take(BATCH - batch.len()));
-        let may_wait = batch.iter().all(|queued| queued.urgency == Urgency::Soon);
+        let may_wait = batch.iter().all(|queued| queued.moment == Moment::WithNext);
         if batch.is_empty() || !may_wait || batch.len() >= BATCH {
             return batch;
         }
@@ -341,8 +343,8 @@ mod tests {
     #[tokio::test]
     async fn a_job_without_hurry_is_committed_with_the_next_one_that_is_committed_at_once() {
         let (queue, transactions) = queue(Duration::from_secs(600));
-        let soon: Vec<_> = (0..3).map(|number| queue.run(Urgency::Soon, move |_| Ok(number))).collect();
-        assert_eq!(queue.run(Urgency::Now, |_| Ok(3)).await.unwrap(), 3);
+        let soon: Vec<_> = (0..3).map(|number| queue.run(Moment::WithNext, move |_| Ok(number))).collect();
+        assert_eq!(queue.run(Moment::AtOnce, |_| Ok(3)).await.unwrap(), 3);
         for (number, done) in soon.into_iter().enumerate() {
             assert_eq!(done.await.unwrap(), number);
         }
@@ -351,13 +353,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_without_hurry_is_committed_alone_if_none_follows() {
-        let (queue, transactions) = queue(Duration::from_millis(1));
-        queue.run(Urgency::Soon, |_| Ok(())).await.unwrap();
+        let (idle, transactions) = queue(Duration::from_millis(1));
+        idle.run(Moment::WithNext, |_| Ok(())).await.unwrap();
         assert_eq!(transactions.load(Ordering::SeqCst), 1);
         // The end of the queue does not wait either.
-        let (queue, transactions) = super::tests::queue(Duration::from_secs(600));
-        let done = queue.run(Urgency::Soon, |_| Ok(()));
-        drop(queue);
+        let (ending, transactions) = queue(Duration::from_secs(600));
+        let done = ending.run(Moment::WithNext, |_| Ok(()));
+        drop(ending);
         done.await.unwrap();
         assert_eq!(transactions.load(Ordering::SeqCst), 1);
     }

@@ -17,7 +17,7 @@ use crate::store::{
 };
 
 use super::history_span::HistorySpan;
-use super::queue::{Database, Queue, Urgency};
+use super::queue::{Database, Moment, Queue};
 use super::reading::{self, StoredPart};
 use super::{Session, Trust, accepted, owners, params, retention, texts};
 
@@ -62,7 +62,7 @@ impl Writer {
         job: impl FnOnce(&mut dyn Session, i64) -> Result<T, StoreError> + Send + 'static,
     ) -> Written<T> {
         let owner = self.owner;
-        self.queue.run(Urgency::Now, move |session| job(session, owner))
+        self.queue.run(Moment::AtOnce, move |session| job(session, owner))
     }
 
     /// The same for a job that nobody waits for.
@@ -71,7 +71,7 @@ impl Writer {
         job: impl FnOnce(&mut dyn Session, i64) -> Result<(), StoreError> + Send + 'static,
     ) -> Written<()> {
         let owner = self.owner;
-        self.queue.run(Urgency::Soon, move |session| job(session, owner))
+        self.queue.run(Moment::WithNext, move |session| job(session, owner))
     }
 }
 
@@ -111,7 +111,7 @@ impl Store for Writer {
 
     fn owned_by(&self, owner: &Owner) -> Written<Arc<dyn Store>> {
         let (writer, owner) = (self.clone(), owner.clone());
-        let number = self.queue.run(Urgency::Now, move |session| owners::number_or_new(session, &owner));
+        let number = self.queue.run(Moment::AtOnce, move |session| owners::number_or_new(session, &owner));
         Box::pin(async move {
             let writer: Arc<dyn Store> = Arc::new(Self { owner: number.await?, ..writer });
             Ok(writer)
