@@ -20,7 +20,7 @@ fn a_simulated_year_leaves_no_more_rows_than_its_first_quarter() {
     runtime.block_on(async {
         let mut random = Rng::with_seed(SEED);
         let inputs = Inputs::any(&mut random, 4, Has { followers: true, region: true });
-        let mut world = World::of(SEED, random, inputs, TimeDelta::days(KEEP_DAYS)).await;
+        let mut world = World::of(SEED, random, inputs, TimeDelta::days(KEEP_DAYS), false).await;
         let mut quarters: Vec<BTreeMap<String, i64>> = Vec::new();
         for _ in 0..4 {
             for _ in 0..WEEKS {

@@ -34,7 +34,7 @@ fn five_thousand_due_pages_under_429_storms_cost_few_extra_requests() {
             region: "NE",
         };
         inputs.sites = (0..PAGES).map(site).collect();
-        let mut world = World::of(9, random, inputs, TimeDelta::MAX).await;
+        let mut world = World::of(9, random, inputs, TimeDelta::MAX, false).await;
         let began = world.clock.now();
         // First contact: a list and a PATCH each, at ten a second, long before nine o'clock.
         let nine = began + TimeDelta::hours(9);

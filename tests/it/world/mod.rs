@@ -17,6 +17,8 @@ use run::{Figures, World};
 /// The number of seeds and the simulated weeks of each, fifteen hundred together.
 const SEEDS: u64 = 10;
 const WEEKS: u32 = 150;
+/// The same of replicas, four hundred together.
+const WEEKS_OF_REPLICAS: u32 = 40;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name)
@@ -25,11 +27,11 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Simulates the weeks of a seed, unless another one failed meanwhile.
-fn live(seed: u64, weeks: u32, failed: &AtomicBool) -> (Figures, u64) {
+fn live(seed: u64, weeks: u32, is_shared: bool, failed: &AtomicBool) -> (Figures, u64) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let mut world = World::new(seed).await;
+        let mut world = World::new(seed, is_shared).await;
         for week in 0..weeks {
             if failed.load(Ordering::SeqCst) {
                 break;
@@ -53,7 +55,18 @@ fn live(seed: u64, weeks: u32, failed: &AtomicBool) -> (Figures, u64) {
 /// Every invariant holds through thousands of weeks with faults.
 #[test]
 fn the_invariants_hold_in_every_simulated_week() {
-    let weeks = number("RTCONFD_WEEKS").map_or(WEEKS, |weeks| u32::try_from(weeks).unwrap());
+    live_all(WEEKS, false);
+}
+
+/// The same for replicas: each start is a takeover, by one that may have old files for a while.
+#[test]
+fn the_invariants_hold_in_every_week_of_replicas() {
+    live_all(WEEKS_OF_REPLICAS, true);
+}
+
+/// Simulates the weeks of all seeds.
+fn live_all(weeks: u32, is_shared: bool) {
+    let weeks = number("RTCONFD_WEEKS").map_or(weeks, |weeks| u32::try_from(weeks).unwrap());
     let seeds: Vec<u64> = match number("RTCONFD_SEED") {
         Some(seed) => vec![seed],
         None => (1..=number("RTCONFD_SEEDS").unwrap_or(SEEDS)).collect(),
@@ -64,7 +77,7 @@ fn the_invariants_hold_in_every_simulated_week() {
         let worker = || {
             let mut figures = Figures::default();
             while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::SeqCst)) {
-                figures.add(&live(*seed, weeks, &failed).0);
+                figures.add(&live(*seed, weeks, is_shared, &failed).0);
                 println!("seed {seed}: {weeks} weeks");
             }
             figures
@@ -82,7 +95,7 @@ fn the_invariants_hold_in_every_simulated_week() {
 /// One seed determines the world down to the last request.
 #[test]
 fn the_same_seed_makes_the_same_trace() {
-    let trace = |seed, weeks| live(seed, weeks, &AtomicBool::new(false)).1;
+    let trace = |seed, weeks| live(seed, weeks, false, &AtomicBool::new(false)).1;
     assert_eq!(trace(3, 6), trace(3, 6));
     assert_ne!(trace(3, 2), trace(4, 2));
 }

@@ -45,7 +45,11 @@ impl World {
             active,
             thresholds: self.settings.hold,
             last_known,
-            pace: Pace { keep_history: self.keep_history, ..Pace::from(&self.settings) },
+            pace: Pace {
+                keep_history: self.keep_history,
+                is_shared: self.is_shared,
+                ..Pace::from(&self.settings)
+            },
             seed: self.seed ^ self.restarts,
             board: board.clone(),
         });

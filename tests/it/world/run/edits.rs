@@ -100,8 +100,11 @@ impl World {
     /// Writes the current inputs to a file.
     async fn change(&mut self, name: &'static str) {
         if name == SETTINGS {
+            self.replaced_settings = Some(self.settings.clone());
             return self.reload().await;
         }
+        let before = self.disk.0.lock().unwrap().get(&self.path(name)).cloned();
+        self.replaced.extend(before.map(|before| (name, before)));
         self.put(name);
         self.report().await;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use rtconfd::clock::Clock;
 
-use super::World;
+use super::{FILES, World};
 use crate::world::remote::FaultRates;
 
 impl World {
@@ -59,9 +59,48 @@ impl World {
         for page in self.remote.state().pages.values_mut() {
             page.unsure = true;
         }
-        self.start(None).await;
+        match self.is_shared && self.broken.is_none() && self.random.bool() {
+            true => self.start_with_old_files().await,
+            false => self.start(None).await,
+        }
         self.quiet().await;
         self.restart_recovery();
+    }
+
+    /// Starts a replica that gets the last changes of some files only after a while.
+    ///
+    /// What is active already stays so.
+    async fn start_with_old_files(&mut self) {
+        self.figures.lags += 1;
+        let late: Vec<&str> = self.replaced.keys().copied().filter(|_| self.random.bool()).collect();
+        let old_settings = self.replaced_settings.clone().filter(|_| self.random.bool());
+        let accepted = self.store.remembered().await.unwrap().newest;
+        let is_active = |name: &str| {
+            let path = self.path(name).display().to_string();
+            let content = accepted.inputs.get(&path);
+            content.is_none_or(|content| *content == self.content(name).into_bytes())
+        };
+        // Nothing becomes active before all files are at least as new as the active ones.
+        let are_active = FILES.iter().all(|name| is_active(name))
+            && accepted.settings.as_ref() == Some(&self.settings.written);
+        for name in &late {
+            self.disk.0.lock().unwrap().insert(self.path(name), self.replaced[name].clone());
+        }
+        let has_old_settings = old_settings.is_some();
+        if let Some(old) = old_settings {
+            self.settings = old;
+        }
+        self.note_event(format!("late: {late:?}, settings: {has_old_settings}, active: {are_active}"));
+        self.start(None).await;
+        // The pages are judged meanwhile if the new contents are active.
+        let seconds = if are_active { self.random.i64(100..170) } else { self.random.i64(1..50) };
+        self.pass(TimeDelta::seconds(seconds)).await;
+        late.iter().for_each(|name| self.put(name));
+        if has_old_settings {
+            self.reload().await;
+        }
+        self.report().await;
+        self.disturb();
     }
 
     /// Corrects the clock by some minutes, and back.

@@ -7,6 +7,7 @@ pub struct Figures {
     pub patches: u64,
     pub restarts: u64,
     pub kills: u64,
+    pub lags: u64,
     pub edits: u64,
     pub moves: u64,
     pub arrivals: u64,
@@ -53,7 +54,8 @@ impl Figures {
         self.drifts += drifts;
         self.overrides += overrides;
         self.accidents += accidents;
-        let Self { approvals, storms, steps, leaps, suspends, full_disks, judged, .. } = other;
+        let Self { lags, approvals, storms, steps, leaps, suspends, full_disks, judged, .. } = other;
+        self.lags += lags;
         self.approvals += approvals;
         self.storms += storms;
         self.steps += steps;

@@ -87,6 +87,12 @@ pub struct World {
     /// The intended content of the files, which the model of the remote has too.
     inputs: Inputs,
     keep_history: TimeDelta,
+    /// True if each start is that of another replica, with files of its own.
+    is_shared: bool,
+    /// The contents of files before their last change, which a replica may still have.
+    replaced: BTreeMap<&'static str, Vec<u8>>,
+    /// The settings before their last change.
+    replaced_settings: Option<Settings>,
     /// The kind of damage of the currently broken file.
     broken: Option<&'static str>,
     next_edit: At,
@@ -106,7 +112,7 @@ pub struct World {
 }
 
 impl World {
-    pub async fn new(seed: u64) -> Self {
+    pub async fn new(seed: u64, is_shared: bool) -> Self {
         let mut random = Rng::with_seed(seed);
         // Some worlds have promoted pages, or pages for a region.
         let has = Has { followers: matches!(seed % 16, 0 | 3), region: matches!(seed % 16, 0 | 2) };
@@ -117,11 +123,17 @@ impl World {
             _ => random.usize(1..5),
         };
         let inputs = Inputs::any(&mut random, sites, has);
-        Self::of(seed, random, inputs, TimeDelta::MAX).await
+        Self::of(seed, random, inputs, TimeDelta::MAX, is_shared).await
     }
 
     /// Creates a world with these inputs.
-    pub async fn of(seed: u64, mut random: Rng, inputs: Inputs, keep_history: TimeDelta) -> Self {
+    pub async fn of(
+        seed: u64,
+        mut random: Rng,
+        inputs: Inputs,
+        keep_history: TimeDelta,
+        is_shared: bool,
+    ) -> Self {
         let clock = ManualClock::new("2026-09-07T00:00:00Z".parse().unwrap());
         let folder = tempfile::tempdir().unwrap();
         // All worlds of a process share the embedded zones, and each stores the zones used so far.
@@ -147,6 +159,9 @@ impl World {
             running: None,
             inputs,
             keep_history,
+            is_shared,
+            replaced: BTreeMap::new(),
+            replaced_settings: None,
             broken: None,
             well_since: Duration::ZERO,
             undisturbed_since: Duration::ZERO,
