@@ -71,8 +71,8 @@ pub enum Acted {
 impl<R: WritePages> Actor<R> {
     /// Executes a plan, reusing the failed intent `again` if there is one.
     ///
-    /// On return the outcome is queued for the store. It becomes durable before the next intent
-    /// does.
+    /// On return the outcome is queued for the store. It becomes durable no later than the next
+    /// intent.
     ///
     /// # Errors
     /// Fails when the store cannot be written, or when another process may write it before the request

@@ -17,7 +17,7 @@ use super::Session;
 
 /// Maximum jobs committed together.
 const BATCH: usize = 256;
-/// The longest time that a job whose caller does not hurry waits for one to be committed with.
+/// The longest time that a [`Moment::WithNext`] job waits for another one to share its commit.
 const LINGER: Duration = Duration::from_millis(1);
 
 /// A connection that runs jobs in a transaction.
@@ -55,9 +55,11 @@ struct Queued {
 /// The time at which a job is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moment {
-    /// As soon as the jobs before it are.
+    /// Together with the jobs that wait now.
     AtOnce,
-    /// With the next job that is committed at once, or after [`LINGER`]: each commit waits for the disk.
+    /// With the next job that is committed at once, or after [`LINGER`].
+    ///
+    /// Each commit waits for the disk.
     WithNext,
 }
 

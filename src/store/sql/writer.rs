@@ -65,7 +65,7 @@ impl Writer {
         self.queue.run(Moment::AtOnce, move |session| job(session, owner))
     }
 
-    /// The same for a job that nobody waits for.
+    /// Queues a job whose result no caller awaits, to be committed with the next one.
     fn run_soon(
         &self,
         job: impl FnOnce(&mut dyn Session, i64) -> Result<(), StoreError> + Send + 'static,

@@ -298,7 +298,8 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     let found = version(connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // A plan that may depend on the bound values is prepared again whenever they change.
+    // Without this, SQLite prepares a cached statement again for each use if its planner looked at a
+    // bound value.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     if found < VERSION {
         connection.pragma_update(None, "foreign_keys", "OFF")?;

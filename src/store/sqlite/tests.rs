@@ -460,15 +460,16 @@ async fn store_files_are_private_to_their_owner_and_record_how_the_store_was_clo
 }
 
 #[test]
-fn a_statement_is_not_prepared_again_for_other_values() {
+fn a_cached_statement_is_not_prepared_again_for_other_values() {
     let mut connection = rusqlite::Connection::open_in_memory().unwrap();
     migrations::prepare(&mut connection).unwrap();
-    // As in `texts::keep`: the planner would look at the values for the range.
+    // As in `texts::keep`: the planner looks at the number of the row.
     let sql = "UPDATE texts SET used_at = ?1 WHERE used_at < ?1 AND hash IN
         (SELECT before FROM changes WHERE write = ?2 UNION SELECT after FROM changes WHERE write = ?2)";
-    let mut statement = connection.prepare(sql).unwrap();
-    for number in 0..3 {
-        statement.execute((format!("2026-12-0{number}"), number)).unwrap();
+    for number in 11..15 {
+        let mut statement = connection.prepare_cached(sql).unwrap();
+        statement.execute((format!("2026-12-{number}"), number)).unwrap();
     }
+    let statement = connection.prepare_cached(sql).unwrap();
     assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
 }

@@ -69,9 +69,8 @@ impl World {
 
     /// Starts a replica that gets the last changes of some files only after a while.
     ///
-    /// What is active already stays so.
+    /// Contents that are active must stay so meanwhile.
     async fn start_with_old_files(&mut self) {
-        self.figures.lags += 1;
         let late: Vec<&str> = self.replaced.keys().copied().filter(|_| self.random.bool()).collect();
         let old_settings = self.replaced_settings.clone().filter(|_| self.random.bool());
         let accepted = self.store.remembered().await.unwrap().newest;
@@ -92,9 +91,12 @@ impl World {
         }
         self.note_event(format!("late: {late:?}, settings: {has_old_settings}, active: {are_active}"));
         self.start(None).await;
-        // The pages are judged meanwhile if the new contents are active.
-        let seconds = if are_active { self.random.i64(100..170) } else { self.random.i64(1..50) };
-        self.pass(TimeDelta::seconds(seconds)).await;
+        // Otherwise nobody knows which values are right before the files have arrived.
+        if are_active {
+            self.figures.lags += u64::from(has_old_settings || !late.is_empty());
+            let seconds = self.random.i64(100..170);
+            self.pass(TimeDelta::seconds(seconds)).await;
+        }
         late.iter().for_each(|name| self.put(name));
         if has_old_settings {
             self.reload().await;
