@@ -62,7 +62,8 @@ fn the_invariants_hold_in_every_simulated_week() {
 #[test]
 fn the_invariants_hold_in_every_week_of_replicas() {
     let figures = live_all(WEEKS_OF_REPLICAS, true);
-    assert!(figures.lags > 0, "no replica had old files while newer ones were active: {figures:?}");
+    let is_replay = number("RTCONFD_SEED").is_some() || number("RTCONFD_WEEKS").is_some();
+    assert!(is_replay || figures.lags > 0, "no replica had old files while newer ones were active");
 }
 
 /// Simulates the weeks of all seeds.
