@@ -11,7 +11,7 @@
 //! | the same, from the fetch of the page to the PATCH | p50 11x, p99 12x | p50 0.94 ms, p99 1.9 ms |
 //! | transition on the wall clock -> PATCH received, whole process | p50 43x, p99 34x of one raw PATCH | p50 3.7 ms, p99 5.2 ms |
 //! | the same, from the fetch to the PATCH: owned whole keys; below a shared key | -; p50 27x, p99 28x | 0.3 s; p50 2.4 ms, p99 4.3 ms |
-//! | 1,000 transitions at one instant, to the last PATCH, answers after 10 ms | 1.17x the raw client, 32 at once; 1.16x to 1.22x in six runs, before 1.32x to 1.51x in six on another machine | 0.45 s |
+//! | 1,000 transitions at one instant, to the last PATCH, answers after 10 ms | 1.17x the raw client, 32 at once; 1.16x to 1.22x in six runs; earlier 1.32x to 1.51x in six on another machine | 0.45 s |
 //! | the same, immediate answers | 3.7x the raw client (26 ms), 32 at once; 2.7x to 4.4x in six runs | 0.09 s |
 //! | 1,000 pages change together, from the file to the last PATCH, immediate answers | 6.4x the raw client (24 ms), 32 at once; 5.0x to 7.5x in six runs | 0.15 s |
 //! | evaluation of four variables of hours | 32x a plain loop without exceptions and clock changes | 10 µs |
@@ -22,7 +22,8 @@
 //! variables are whole keys. Edits of other clients to a sent key between fetch and PATCH are lost:
 //! the API has no ETag. If the API answers immediately, both cores are busy: for 1,000 transitions
 //! they spend 170 ms, of which the store takes 50, the driver and the requests 40 each, the API 25,
-//! the log and the watch on the folder 15. `cargo bench --bench reaction -- many` measures only the many pages.
+//! the log and the watch on the folder 15. `cargo bench --bench reaction -- many` measures only the
+//! many pages.
 
 #![allow(clippy::print_stdout, missing_docs)]
 

@@ -253,7 +253,9 @@ fn work(
     }
 }
 
-/// Returns a job together with all that wait; if none of them hurries, waits for one that does.
+/// Returns a job together with all that wait.
+///
+/// If all of them are [`Moment::WithNext`], waits up to `linger` for one that is not.
 fn gather(first: Option<Queued>, jobs: &mpsc::Receiver<Queued>, linger: Duration) -> Vec<Queued> {
     let mut batch: Vec<Queued> = first.into_iter().collect();
     let until = Instant::now() + linger;

@@ -91,7 +91,7 @@ impl World {
         }
         self.note_event(format!("late: {late:?}, settings: {has_old_settings}, active: {are_active}"));
         self.start(None).await;
-        // Otherwise nobody knows which values are right before the files have arrived.
+        // Otherwise the pages may rightly keep older values until the files have arrived.
         if are_active {
             self.figures.lags += u64::from(has_old_settings || !late.is_empty());
             let seconds = self.random.i64(100..170);
