@@ -18,7 +18,7 @@ use crate::model::{Instant, Problem};
 use crate::reconcile::{ActiveRevision, Driver, Feed, Mode, Supervisor};
 use crate::settings::Settings;
 use crate::sources::{Files, OtherFiles, Watch, Watched, watch};
-use crate::store::{Store, StoreError};
+use crate::store::{Alone, Store, StoreError};
 use crate::web::{self, Standby};
 use crate::zoneinfo;
 
@@ -50,6 +50,7 @@ pub async fn run(
             },
         };
         last = Some(held.clone());
+        daemon.note_alone(&held).await?;
         match daemon.keep(&mut settings, held).await {
             Ok(()) => break,
             // A store that another replica took, or whose database is away, can be had again.
@@ -279,6 +280,20 @@ impl<'g> Daemon<'g> {
         };
         newer.end(&self.handles.board, self.clock.now(), result);
         let _ = sd_notify::notify(&[NotifyState::Ready]);
+    }
+
+    /// Says if this replica goes on without the database.
+    async fn note_alone(&self, store: &Arc<dyn Store>) -> anyhow::Result<()> {
+        let Some(cluster) = &self.handles.cluster else { return Ok(()) };
+        let fact = store.fact(Alone::FACT).await?;
+        let alone = fact.and_then(|fact| Alone::from_fact(&fact)).filter(|(_, until)| until.is_none());
+        let alone = alone.map(|(alone, _)| alone);
+        if let Some(Alone { since, who, reason }) = &alone {
+            let reason = reason.as_deref().unwrap_or("none given");
+            tracing::warn!(%since, who, reason, "this replica goes on alone, with its copy of the store");
+        }
+        cluster.note_alone(alone);
+        Ok(())
     }
 
     /// Gives up what belongs to the store that was lost.

@@ -5,6 +5,7 @@
 mod access;
 mod agents;
 mod ahead;
+mod alone;
 mod apply;
 mod calendar;
 mod check;

@@ -14,6 +14,7 @@ use crate::process;
 use crate::settings::{Log, Settings, is_on_this_machine};
 
 use super::global::{Exit, Global, parse_instant};
+use super::alone::AloneArguments;
 use super::{daemon, load, log, output};
 
 #[derive(Args)]
@@ -30,6 +31,8 @@ pub struct Arguments {
         value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_SPEED))
     )]
     speed: u32,
+    #[command(flatten)]
+    alone: AloneArguments,
 }
 
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
@@ -50,6 +53,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
     }
     load::check_accept_empty(&settings, arguments.accept_empty_store)?;
+    arguments.alone.apply(&settings, &global)?;
     let store = match settings.store.path.is_shared() {
         // Another replica may hold it, and the database may be down for now.
         true => None,

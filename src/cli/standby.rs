@@ -38,6 +38,7 @@ pub fn is_temporary(error: &StoreError) -> bool {
             | StoreError::LeaseEnded { .. }
             | StoreError::Closed
             | StoreError::Rewound { .. }
+            | StoreError::Returned { .. }
     )
 }
 

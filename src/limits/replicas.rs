@@ -35,6 +35,8 @@ limits! {
     "answer of the database" => time(DATABASE_TIMEOUT),
         "the connection is closed, and the replica becomes a standby";
 
+    const COPY_RETRY: Duration = Duration::from_secs(10);
+
     const READING_TIMEOUT: Duration = Duration::from_secs(120);
     "answer of the database to a command that only reads" => time(READING_TIMEOUT), "the command fails";
 

@@ -58,7 +58,7 @@ pub fn find(file: &Path, is_named: bool, surroundings: &Surroundings) -> Result<
     };
     if let Some(url) = url {
         let file = |key: &str| text(key).map(|path| directory.join(path));
-        let store = StorePath::database(&url, file("password_file"), file("ca_file"), surroundings);
+        let store = StorePath::of_url(&url, file("password_file"), file("ca_file"), surroundings);
         return Ok(Place {
             store: store.map_err(|(why, hint)| format!("invalid store.url: {why} (hint: {hint})"))?,
             is_named: true,

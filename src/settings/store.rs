@@ -33,7 +33,7 @@ impl StorePath {
     ///
     /// # Errors
     /// A message and a hint.
-    pub(super) fn database(
+    pub(super) fn of_url(
         url: &str,
         password_file: Option<PathBuf>,
         ca_file: Option<PathBuf>,
@@ -63,6 +63,14 @@ impl StorePath {
         }
     }
 
+    /// Returns the database and its copy, if the store is in one.
+    pub fn database(&self) -> Option<Postgres> {
+        match self {
+            Self::Memory | Self::File(_) => None,
+            Self::Database(address, base) => Some(Postgres::new(address, &base.with_file_name(COPY))),
+        }
+    }
+
     /// Returns true for a store that several machines share.
     pub fn is_shared(&self) -> bool {
         self.location().is_shared()
@@ -70,10 +78,9 @@ impl StorePath {
 
     /// Returns the location of the store.
     pub fn location(&self) -> Box<dyn Location> {
-        match self {
-            Self::Memory => store::at(None),
-            Self::File(path) => store::at(Some(path)),
-            Self::Database(address, _) => Box::new(Postgres::new(address)),
+        match self.database() {
+            Some(database) => Box::new(database),
+            None => store::at(self.file()),
         }
     }
 }
@@ -101,6 +108,9 @@ pub struct StoreSettings {
 
 /// The default file name of the store.
 pub(super) const FILE_NAME: &str = "rtconfd.sqlite";
+
+/// The file name of the copy of a store in a database.
+const COPY: &str = "copy.sqlite";
 
 /// The name of the systemd credential with the password of the database.
 const CREDENTIAL: &str = "store-password";
@@ -177,7 +187,7 @@ fn read_database(
         return None;
     };
     let url = reader.text(node, "url")?;
-    let problem = match StorePath::database(&url.value, password_file, ca_file, surroundings) {
+    let problem = match StorePath::of_url(&url.value, password_file, ca_file, surroundings) {
         Ok(database) if fields.get("path").is_none() => return Some(Some(database)),
         Ok(_) => Problem::at(&url.origin, "store.url and store.path exclude each other")
             .hint("keep store.url for several replicas, and store.path for one"),

@@ -31,7 +31,7 @@ fn files(folder: &TempDir) -> impl Iterator<Item = Box<dyn Location>> {
 fn locations(folder: &TempDir) -> impl Iterator<Item = Box<dyn Location>> {
     let server = Server::shared();
     let address = Address::new(&server.url(&server.create()), None, None).unwrap();
-    let database: Box<dyn Location> = Box::new(Postgres::new(&address));
+    let database: Box<dyn Location> = Box::new(Postgres::new(&address, &folder.path().join("copy.sqlite")));
     files(folder).chain([database])
 }
 

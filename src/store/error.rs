@@ -181,6 +181,26 @@ pub enum StoreError {
         /// The number of transactions.
         lost: i64,
     },
+    /// The database of a copy that is used alone answers again.
+    #[error("the database {path} answers again: it gets what this replica did alone")]
+    Returned {
+        /// The database.
+        path: String,
+    },
+    /// The database was written after a copy that was used alone.
+    #[error(
+        "the database {path} was written by {other} after the copy {copy}, which this replica used alone, so \
+         nothing is sent from here (hint: rtconfd override list shows the overrides of the copy: note those \
+         that are to last, move the copy away, start rtconfd and set them again)"
+    )]
+    Diverged {
+        /// The database.
+        path: String,
+        /// The copy.
+        copy: String,
+        /// The other program.
+        other: String,
+    },
     /// The store cannot do it, and another program can.
     #[error("rtconfd does not copy the store {path} (hint: use {what})")]
     Unsupported {

@@ -39,6 +39,7 @@ pub use error::StoreError;
 pub use moving::move_store;
 use relay::{Relay, Taken};
 pub use sql::Copied;
+pub use types::{Alone, Origin};
 pub(crate) use types::{
     Acceptance, Accepted, Behind, Contents, Description, DriftRow, HistoryRow, Intent, OpenIntent, Outcome,
     OverrideRow, Owner, PageState, Remembered,
@@ -78,13 +79,16 @@ pub fn libraries() -> String {
     KINDS.iter().map(|kind| (kind.library)()).collect::<Vec<_>>().join(", ")
 }
 
+/// Takes one row of a store.
+pub type TakeRow<'t> = dyn FnMut(Copied) -> Result<(), StoreError> + Send + 't;
+
 /// A store whose rows are on their way to another one; no program can write it meanwhile.
 pub trait Moving: Send {
-    /// Passes on all rows, as long as they are taken.
+    /// Passes on all rows.
     ///
     /// # Errors
-    /// As all methods, when the store cannot be read or written.
-    fn rows(&mut self, take: &mut (dyn FnMut(Copied) -> bool + Send)) -> Result<(), StoreError>;
+    /// As all methods, when the store cannot be read or written; the error of `take`.
+    fn rows(&mut self, take: &mut TakeRow) -> Result<(), StoreError>;
 
     /// Notes that the store was moved to another one, or that it was not: no program opens it then.
     fn mark(&mut self, to: Option<&str>) -> Result<(), StoreError>;

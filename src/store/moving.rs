@@ -20,7 +20,7 @@ pub fn move_store(from: &dyn Location, to: &dyn Location, name: &str) -> Result<
     let (send, rows) = mpsc::sync_channel(WAITING);
     std::thread::scope(|scope| {
         let reading = scope.spawn(move || {
-            let read = source.rows(&mut |row| send.send(row).is_ok());
+            let read = source.rows(&mut |row| send.send(row).map_err(|_| StoreError::Closed));
             (source, read)
         });
         let (mut reading, mut source) = (Some(reading), None);

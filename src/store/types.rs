@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::model::{Change, Instant, PageId, Variable};
 use crate::pages::Override;
@@ -19,6 +19,52 @@ pub struct Owner {
     pub api: String,
     /// The id of the program, `[store] owner`.
     pub id: String,
+}
+
+/// A person's decision to use the copy of a store while its database does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alone {
+    /// The time of the decision.
+    pub since: Instant,
+    /// The person.
+    pub who: String,
+    /// The reason, if one was given.
+    pub reason: Option<String>,
+}
+
+impl Alone {
+    /// The name of the fact that keeps the last decision.
+    pub(crate) const FACT: &'static str = "alone";
+
+    /// Returns the fact: the decision, and the time at which the database had returned.
+    pub(crate) fn to_fact(&self, until: Option<Instant>) -> String {
+        json!({ "since": self.since, "until": until, "who": self.who, "reason": self.reason }).to_string()
+    }
+
+    /// Reads the fact.
+    pub(crate) fn from_fact(fact: &str) -> Option<(Self, Option<Instant>)> {
+        let fact: Value = serde_json::from_str(fact).ok()?;
+        let at = |name: &str| fact[name].as_str()?.parse().ok();
+        let reason = fact["reason"].as_str().map(str::to_owned);
+        Some((Self { since: at("since")?, who: fact["who"].as_str()?.to_owned(), reason }, at("until")))
+    }
+}
+
+/// Where a copy of a store comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The id of the store in the database.
+    pub(in crate::store) store: String,
+    /// The number of the lease in which it was copied.
+    pub(in crate::store) epoch: i64,
+    /// The number of the last transaction that it has.
+    pub(in crate::store) commits: i64,
+    /// The time of that transaction.
+    pub at: Instant,
+    /// The lease that began to put its rows back into the database.
+    pub(in crate::store) returning: Option<String>,
+    /// The decision to use it alone; none before, and once its rows are back.
+    pub alone: Option<Alone>,
 }
 
 /// A store, whatever its version.

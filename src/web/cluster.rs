@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
 
 use crate::model::Problem;
+use crate::store::Alone;
 use crate::store::relay::{self, Delivery, Relay, Replicas};
 
 use super::wire;
@@ -17,6 +18,8 @@ pub struct Cluster {
     relay: Relay,
     /// `None` while this replica is active.
     standby: Arc<watch::Sender<Option<Standby>>>,
+    /// The decision, while this replica goes on without the database.
+    alone: Arc<watch::Sender<Option<Alone>>>,
 }
 
 /// The reason why the active replica did not carry out a request.
@@ -40,7 +43,7 @@ impl Cluster {
     /// Returns the state of a replica that stands by.
     pub fn new(relay: Relay) -> Self {
         let standby = Standby { why: "it has just started".to_owned(), is_ready: false };
-        Self { relay, standby: Arc::new(watch::Sender::new(Some(standby))) }
+        Self { relay, standby: Arc::new(watch::Sender::new(Some(standby))), alone: Arc::default() }
     }
 
     /// Notes why this replica stands by; `None` once it is active.
@@ -52,6 +55,16 @@ impl Cluster {
     /// Returns why this replica stands by; `None` while it is active.
     pub fn standby(&self) -> Option<Standby> {
         self.standby.borrow().clone()
+    }
+
+    /// Notes that this replica goes on without the database; `None` once it does not.
+    pub fn note_alone(&self, alone: Option<Alone>) {
+        self.alone.send_replace(alone);
+    }
+
+    /// Returns the decision, while this replica goes on without the database.
+    pub(super) fn alone(&self) -> Option<Alone> {
+        self.alone.borrow().clone()
     }
 
     /// Waits until this replica stands by.

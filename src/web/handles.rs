@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use crate::model::Instant;
 use crate::pulse::Pulses;
 use crate::reconcile::{Board, Feed, Status};
+use crate::store::Alone;
 
 use super::archive::Archive;
 use super::cluster::Cluster;
@@ -41,6 +42,11 @@ impl Handles {
         board.note_reload(started_at, &Ok(()));
         let (archive, cluster) = (Archive::default(), None);
         (Self { feed, board, reloads, pulses, archive, cluster, written }, asked)
+    }
+
+    /// Returns the decision, while this replica goes on without the database.
+    pub(super) fn alone(&self) -> Option<Alone> {
+        self.cluster.as_ref().and_then(Cluster::alone)
     }
 
     /// Returns the cluster if this replica stands by.

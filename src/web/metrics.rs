@@ -19,9 +19,10 @@ use super::health::conditions;
 ///
 /// # Errors
 /// A formatting error, which no user could fix.
-pub fn text(status: &Status) -> Result<String, std::fmt::Error> {
+pub fn text(status: &Status, is_alone: bool) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("rtconfd");
     register_active(&mut registry, true);
+    register_alone(&mut registry, is_alone);
     register_pages(&mut registry, status);
     register_counters(&mut registry, status);
     register_gauges(&mut registry, status);
@@ -53,6 +54,12 @@ fn register_active(registry: &mut Registry, is_active: bool) {
     let active = Gauge::<i64>::default();
     active.set(i64::from(is_active));
     registry.register("active", "1 for the replica that sends values, 0 for one that stands by", active);
+}
+
+fn register_alone(registry: &mut Registry, is_alone: bool) {
+    let alone = Gauge::<i64>::default();
+    alone.set(i64::from(is_alone));
+    registry.register("alone", "1 for a replica that goes on without the database", alone);
 }
 
 fn register_pages(registry: &mut Registry, status: &Status) {

@@ -164,7 +164,7 @@ impl Handles {
 async fn numbers(State(driver): State<Handles>) -> Response {
     let text = match driver.standby() {
         Some(_) => Ok(metrics::of_standby()),
-        None => driver.status().await.map(|status| metrics::text(&status)),
+        None => driver.status().await.map(|status| metrics::text(&status, driver.alone().is_some())),
     };
     match text {
         Ok(Ok(text)) => {
@@ -190,6 +190,7 @@ async fn status(State(driver): State<Handles>) -> Response {
             let mut shown = wire::status(&status);
             if let Some(cluster) = &driver.cluster {
                 shown["replicas"] = wire::replicas(&cluster.replicas().all);
+                shown["alone"] = wire::alone(cluster.alone().as_ref());
             }
             let text = Bytes::from(redacted(shown.to_string()));
             *written = Some((status, text.clone()));

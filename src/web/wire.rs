@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::model::{Instant, PageId, Problem, RowName};
 use crate::pages::{Override, OverrideKind};
 use crate::reconcile::{Draft, Promotion, Selection, Status, Until, Withheld};
+use crate::store::Alone;
 use crate::store::relay::Replica;
 use crate::zone::Zone;
 
@@ -132,6 +133,13 @@ pub fn problems(problems: &[Problem]) -> Value {
         json!({ "place": place, "message": problem.message, "hint": problem.hint })
     };
     json!({ "problems": problems.iter().map(problem).collect::<Vec<_>>() })
+}
+
+/// Returns the decision to go on without the database, as JSON.
+pub fn alone(alone: Option<&Alone>) -> Value {
+    alone.map_or(Value::Null, |alone| {
+        json!({ "since": utc(alone.since), "who": alone.who, "reason": alone.reason })
+    })
 }
 
 /// Returns the replicas that share the store, as JSON.

@@ -1,5 +1,6 @@
 //! The status that concerns more than one page.
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::cli::emergency::{self, Contact};
@@ -10,8 +11,11 @@ use crate::limits::store::DRIFTS_LISTED;
 use crate::model::{Instant, PageId, shorten};
 use crate::pages::Override;
 use crate::reconcile::Held;
-use crate::store::{DriftRow, Reading};
+use crate::store::{Alone, DriftRow, Reading};
 use crate::web::{problems_of, shown, waiting};
+
+/// The time for which a decision to go on without the database is shown after its end.
+const ALONE_SHOWN: TimeDelta = TimeDelta::days(7);
 
 /// The status that concerns more than one page.
 pub(super) struct General {
@@ -23,6 +27,8 @@ pub(super) struct General {
     rollout: Value,
     /// The running daemon's last reload, with its problems.
     reload: Value,
+    /// The last decision to go on without the database, and the time at which it had returned.
+    alone: Option<(Alone, Option<Instant>)>,
     /// The replicas that share the store, from the active one.
     replicas: Value,
     /// The zone database of the running daemon.
@@ -55,6 +61,8 @@ impl General {
             Some(noted) if noted.revision == held.revision => noted,
             _ => held,
         });
+        let alone = reading.map(|reading| reading.fact(Alone::FACT)).transpose()?.flatten();
+        let alone = alone.and_then(|fact| Alone::from_fact(&fact));
         let drifts = reading.map(|reading| reading.drifts(None, true, DRIFTS_LISTED)).transpose()?;
         let overrides = view.overrides.iter().filter(|set| !set.is_over(now)).cloned();
         let following = match live["following"].as_array() {
@@ -63,6 +71,8 @@ impl General {
         };
         Ok(Self {
             held,
+            // Later it is only in the log.
+            alone: alone.filter(|(_, until)| until.is_none_or(|until| now - until < ALONE_SHOWN)),
             following,
             withheld: live["withheld"].as_str().map(str::to_owned),
             rollout: live["rollout"].clone(),
@@ -93,6 +103,10 @@ impl General {
             "held": self.held,
             "withheld": self.withheld,
             "rollout": self.rollout,
+            "alone": self.alone.as_ref().map(|(alone, until)| json!({
+                "since": output::utc(alone.since), "until": until.map(output::utc),
+                "who": alone.who, "reason": alone.reason,
+            })),
             "replicas": self.replicas,
             "reload": self.reload,
             "following": self.following,
@@ -117,6 +131,17 @@ impl General {
             }
         }
         self.show_replicas();
+        if let Some((Alone { since, who, reason }, until)) = &self.alone {
+            let reason = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+            let since = output::utc(*since);
+            line(match until {
+                None => format!("\nALONE since {since}, without the database, decided by {who}{reason}"),
+                Some(until) => {
+                    let until = output::utc(*until);
+                    format!("\nAlone from {since} to {until}, without the database, decided by {who}{reason}")
+                }
+            });
+        }
         show_reload(&self.reload);
         if let Some(withheld) = &self.withheld {
             line(format!("\nNOTHING IS SENT: {withheld}"));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, WallClock};
 use crate::limits::replicas::{HEARTBEAT, LEASE, LEASE_MARGIN, POLL, RENEWALS};
-use crate::store::StoreError;
+use crate::store::{Origin, StoreError};
 use crate::store::sql::{Database, Job, Session, Trust, params};
 
 use super::connection::Connection;
@@ -48,8 +48,10 @@ pub(super) struct Held {
     pub(super) holder: Option<String>,
     /// The host and process of the holder.
     pub(super) described: String,
-    epoch: i64,
-    commits: i64,
+    /// The number of the lease.
+    pub(super) epoch: i64,
+    /// The counter of transactions.
+    pub(super) commits: i64,
 }
 
 /// Reads the row of the lease.
@@ -128,6 +130,59 @@ impl Leased {
             }
             first = None;
         }
+    }
+
+    /// Takes the lease if nobody wrote the store after a copy, and puts the rows of the copy back.
+    ///
+    /// `put_back` gets the id of the new lease, before the transaction is committed.
+    ///
+    /// # Errors
+    /// [`StoreError::Diverged`] if the store was written; those of the database and of `put_back`.
+    pub(super) fn come_back(
+        connection: Connection,
+        (store, terms): (String, Terms),
+        (copy, from): (&str, &Origin),
+        put_back: impl FnOnce(&str, &mut dyn Session) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
+        let mut connection = connection;
+        let held = read(&mut connection)?;
+        let is_as_copied = store == from.store && held.epoch == from.epoch && held.commits <= from.commits;
+        // The answer to an earlier attempt was lost, and nobody took the lease since.
+        let is_ours = from.returning.is_some() && held.holder == from.returning;
+        if !is_as_copied && !is_ours {
+            let (path, copy) = (connection.path().to_owned(), copy.to_owned());
+            return Err(StoreError::Diverged { path, copy, other: held.described });
+        }
+        let (epoch, commits) = (held.epoch + 1, held.commits.max(from.commits) + 1);
+        let id = id_of(&store, epoch);
+        connection.batch("BEGIN")?;
+        let take = "UPDATE rtconfd.lease SET holder = ?1, described = ?2, epoch = ?3, commits = ?4
+            WHERE epoch = ?5 AND commits = ?6";
+        let session: &mut dyn Session = &mut connection;
+        let ours = described();
+        let params = params![id, ours, epoch, commits, held.epoch, held.commits];
+        if session.execute(take, params)? == 0 {
+            return Err(StoreError::Unreachable {
+                path: connection.path().to_owned(),
+                error: "another replica took the lease at the same time".to_owned(),
+            });
+        }
+        put_back(&id, &mut connection)?;
+        let sent = WallClock.uptime();
+        connection.batch("COMMIT")?;
+        note_commits(connection.path(), &store, (0, 0), (epoch, commits))?;
+        let trust = Trust::until(sent + terms.length, connection.path());
+        Ok(Self { connection, store, id, epoch, terms, trust, renewed: sent, commits })
+    }
+
+    /// Returns the store and the number of the lease.
+    pub(super) fn identity(&self) -> (&str, i64) {
+        (&self.store, self.epoch)
+    }
+
+    /// Returns the number of the last transaction.
+    pub(super) fn commits(&self) -> i64 {
+        self.commits
     }
 
     /// Returns until when the lease is trusted.
@@ -234,6 +289,7 @@ impl Database for Leased {
         let released =
             session.first(release, params![self.id, self.epoch]).and_then(|commits| match commits {
                 Some(commits) => {
+                    self.commits = commits;
                     note_commits(self.connection.path(), &self.store, known, (self.epoch, commits))
                 }
                 None => Ok(()),

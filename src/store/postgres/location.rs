@@ -9,10 +9,12 @@ use crate::limits::replicas::READING_TIMEOUT;
 use crate::model::Instant;
 use crate::store::relay::{self, Relay, Taken};
 use crate::store::sql::{self, Connected, Copied, Database, Job, Queue, Reader, Session, Writer};
-use crate::store::{Description, Location, Moving, Owner, Reading, Store, StoreError};
+use crate::store::sqlite::CopyFile;
+use crate::store::{Description, Location, Moving, Owner, Reading, Store, StoreError, TakeRow};
 
 use super::address::Address;
 use super::connection::Connection;
+use super::copying::Copying;
 use super::lease::{self, Leased};
 use super::migrations::{self, Meta};
 use super::relay::Worker;
@@ -21,20 +23,22 @@ use super::relay::Worker;
 #[derive(Clone, Debug)]
 pub struct Postgres {
     address: Address,
+    /// The file in which the active replica keeps a copy.
+    copy: PathBuf,
 }
 
 impl Postgres {
-    /// Names the store of a database.
-    pub fn new(address: &Address) -> Self {
-        Self { address: address.clone() }
+    /// Names the store of a database, and the file of its copy.
+    pub fn new(address: &Address, copy: &Path) -> Self {
+        Self { address: address.clone(), copy: copy.to_owned() }
     }
 
-    fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         self.address.to_string()
     }
 
     /// Connects to the store and checks its version.
-    fn connect(&self) -> Result<Option<(Connection, Meta)>, StoreError> {
+    pub(super) fn connect(&self) -> Result<Option<(Connection, Meta)>, StoreError> {
         let mut connection = Connection::open(&self.address)?;
         let (path, known) = (self.path(), migrations::VERSION);
         let Some(meta) = migrations::meta(&mut connection)? else { return Ok(None) };
@@ -47,16 +51,34 @@ impl Postgres {
 
     /// Takes the lease, also of a store that was moved if `is_moving`.
     fn acquire(&self, is_moving: bool) -> Result<Leased, StoreError> {
+        let (connection, meta) = self.connect_to_write(is_moving)?;
+        Leased::acquire(connection, meta.store, meta.terms)
+    }
+
+    /// Connects to the store, which is upgraded if it is older.
+    pub(super) fn connect_to_write(&self, is_moving: bool) -> Result<(Connection, Meta), StoreError> {
         let mut found = self.connect();
         if matches!(found, Err(StoreError::Older { .. })) {
             migrations::prepare(&mut Connection::open(&self.address)?)?;
             found = self.connect();
         }
-        let (connection, meta) = found?.ok_or_else(|| StoreError::Absent { path: self.path() })?;
-        match meta.moved_to {
-            Some(to) if !is_moving => Err(StoreError::MovedTo { path: self.path(), to }),
-            _ => Leased::acquire(connection, meta.store, meta.terms),
+        match found?.ok_or_else(|| StoreError::Absent { path: self.path() })? {
+            (_, Meta { moved_to: Some(to), .. }) if !is_moving => {
+                Err(StoreError::MovedTo { path: self.path(), to })
+            }
+            found => Ok(found),
         }
+    }
+
+    /// Writes the store with a lease, and keeps a copy.
+    fn writer(&self, leased: Leased, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
+        let trust = leased.trust();
+        let database = Box::new(Copying::new(leased, &self.address, &self.copy));
+        let writer = Writer::new(database, owner, Some(trust), |database| {
+            Queue::start(database)
+                .map_err(|error| StoreError::Io { path: self.path(), error: error.to_string() })
+        })?;
+        Ok(Arc::new(writer))
     }
 
     fn unsupported<T>(&self, what: &'static str) -> Result<T, StoreError> {
@@ -66,6 +88,9 @@ impl Postgres {
 
 impl Location for Postgres {
     fn read(&self, owner: Option<&Owner>) -> Result<Option<Box<dyn Reading>>, StoreError> {
+        if self.alone()?.is_some() {
+            return self.copy().read(owner).map(Some);
+        }
         let Some((connection, meta)) = on_thread(|| self.connect())? else { return Ok(None) };
         if let Some(to) = meta.moved_to {
             return Err(StoreError::MovedTo { path: self.path(), to });
@@ -76,15 +101,16 @@ impl Location for Postgres {
     }
 
     fn open(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
-        let writer = on_thread(|| {
-            let leased = self.acquire(false)?;
-            let trust = leased.trust();
-            Writer::new(Box::new(leased), owner, Some(trust), |database| {
-                Queue::start(database)
-                    .map_err(|error| StoreError::Io { path: self.path(), error: error.to_string() })
-            })
-        })?;
-        Ok(Arc::new(writer))
+        on_thread(|| {
+            let leased = match self.alone()? {
+                None => self.acquire(false),
+                Some(alone) => self.come_back(&alone),
+            };
+            match leased {
+                Err(StoreError::Unreachable { .. }) if self.alone()?.is_some() => self.open_copy(owner),
+                leased => self.writer(leased?, owner),
+            }
+        })
     }
 
     fn open_or_begin_anew(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
@@ -140,14 +166,7 @@ impl Location for Postgres {
                     return Err(StoreError::NotEmpty { path: self.path() });
                 }
                 count = sql::write_all(session, rows)?;
-                for table in sql::NUMBERED {
-                    // The next number of the database follows the highest one that was copied.
-                    let next = format!(
-                        "SELECT setval(pg_get_serial_sequence('rtconfd.{table}', 'id'), greatest(max(id), 1))
-                            FROM {table}"
-                    );
-                    session.first::<i64>(&next, &[])?;
-                }
+                number_on(session)?;
                 seal()
             })?;
             leased.close();
@@ -156,6 +175,9 @@ impl Location for Postgres {
     }
 
     fn describe(&self, now: Instant) -> Result<Option<Description>, StoreError> {
+        if self.alone()?.is_some() {
+            return self.copy().describe(now);
+        }
         on_thread(|| {
             let mut connection = Connection::open(&self.address)?.with_limit(READING_TIMEOUT);
             let Some(Meta { version, .. }) = migrations::meta(&mut connection)? else { return Ok(None) };
@@ -176,7 +198,10 @@ impl Location for Postgres {
     }
 
     fn is_in_use(&self) -> bool {
-        self.holder().is_some()
+        match self.alone() {
+            Ok(Some(_)) => self.copy().is_in_use(),
+            _ => self.holder().is_some(),
+        }
     }
 
     fn is_large(&self) -> bool {
@@ -189,6 +214,11 @@ impl Location for Postgres {
 }
 
 impl Postgres {
+    /// Names the copy.
+    pub(super) fn copy(&self) -> CopyFile {
+        CopyFile::new(&self.copy, &self.path())
+    }
+
     /// Returns the description of the holder of the lease, if there is one that lives.
     fn holder(&self) -> Option<String> {
         let living = on_thread(|| {
@@ -198,8 +228,19 @@ impl Postgres {
     }
 }
 
+/// Lets the next numbers of the database follow the highest ones that were copied.
+pub(super) fn number_on(session: &mut dyn Session) -> Result<(), StoreError> {
+    for table in sql::NUMBERED {
+        let next = format!(
+            "SELECT setval(pg_get_serial_sequence('rtconfd.{table}', 'id'), greatest(max(id), 1)) FROM {table}"
+        );
+        session.first::<i64>(&next, &[])?;
+    }
+    Ok(())
+}
+
 /// Runs a piece of work on a thread of its own: a thread of a runtime must not wait for another.
-fn on_thread<T: Send>(work: impl FnOnce() -> Result<T, StoreError> + Send) -> Result<T, StoreError> {
+pub(super) fn on_thread<T: Send>(work: impl FnOnce() -> Result<T, StoreError> + Send) -> Result<T, StoreError> {
     std::thread::scope(|scope| scope.spawn(work).join().unwrap_or(Err(StoreError::Closed)))
 }
 
@@ -207,7 +248,7 @@ fn on_thread<T: Send>(work: impl FnOnce() -> Result<T, StoreError> + Send) -> Re
 struct Leaving(Leased);
 
 impl Moving for Leaving {
-    fn rows(&mut self, take: &mut (dyn FnMut(Copied) -> bool + Send)) -> Result<(), StoreError> {
+    fn rows(&mut self, take: &mut TakeRow) -> Result<(), StoreError> {
         on_thread(|| self.0.transact(&mut |session| sql::read_all(session, take)))
     }
 

@@ -7,7 +7,9 @@
 //! from before the commit, by the time since the machine started; the wall clock does not count.
 
 mod address;
+mod alone;
 mod connection;
+mod copying;
 mod fault;
 mod lease;
 mod location;

@@ -28,7 +28,7 @@ impl Case {
     fn on(server: &Server) -> Self {
         let database = server.create();
         let address = Address::new(&server.url(&database), None, None).unwrap();
-        let location = Postgres::new(&address);
+        let location = Postgres::new(&address, &copy);
         location.create().unwrap();
         server.sql(&database, &format!("UPDATE rtconfd.meta SET lease_ms = {}", SHORT.as_millis()));
         Self { database, location }
@@ -139,7 +139,7 @@ async fn a_database_that_lost_transactions_is_refused() {
 #[tokio::test]
 async fn a_store_is_created_on_request_only_and_a_newer_one_is_left_unchanged() {
     let url = Server::shared().url(&Server::shared().create());
-    let location = Postgres::new(&Address::new(&url, None, None).unwrap());
+    let location = Postgres::new(&Address::new(&url, None, None).unwrap(), Path::new("/nowhere"));
     assert!(location.read(None).unwrap().is_none());
     assert!(matches!(location.open(Some(&owner())), Err(StoreError::Absent { .. })));
     assert_eq!(location.describe("2026-12-24T17:00:00Z".parse().unwrap()).unwrap(), None);

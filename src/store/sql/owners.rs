@@ -21,14 +21,17 @@ pub(super) fn all(session: &mut dyn Session) -> Result<Vec<Owner>, StoreError> {
 
 /// Returns the number of an owner, adding it if it is new.
 pub(super) fn number_or_new(session: &mut dyn Session, owner: &Owner) -> Result<i64, StoreError> {
-    let add = "INSERT INTO owners (api, name) VALUES (?1, ?2) ON CONFLICT (api, name) DO NOTHING";
-    let is_new = session.execute(add, params![owner.api, owner.id])? > 0;
-    let others: Option<i64> =
+    if let Some(known) = number(session, owner)? {
+        return Ok(known);
+    }
+    let add = "INSERT INTO owners (api, name) VALUES (?1, ?2) RETURNING id";
+    let added = session.insert(add, params![owner.api, owner.id])?;
+    let of_api: Option<i64> =
         session.first("SELECT count(*) FROM owners WHERE api = ?1", params![owner.api])?;
-    if is_new && others.is_some_and(|count| count > 1) {
+    if of_api.is_some_and(|count| count > 1) {
         let message =
             "new owner in this store: it starts without the overrides and baselines of other owners";
         tracing::warn!(owner = owner.id, "{message}");
     }
-    Ok(number(session, owner)?.unwrap_or(NO_OWNER))
+    Ok(added)
 }

@@ -1,47 +1,92 @@
 //! Until when a program may trust that it alone writes a store.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use crate::clock::{Clock, WallClock};
 use crate::store::StoreError;
 
-/// The end of a trust, by the time since the machine started; shared by the writer and its users.
+/// The end of a trust; shared by the writer and its users.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct Trust {
-    end_ms: Arc<AtomicU64>,
-    path: Arc<str>,
+    end: Arc<watch::Sender<End>>,
+    /// The error after the end.
+    error: Arc<StoreError>,
 }
+
+/// The time since the machine started, in milliseconds; `None` as long as nothing ends it.
+type End = Option<u64>;
 
 impl Trust {
     /// Trusts until an end; `path` names the store in the error.
     pub(in crate::store) fn until(end: Duration, path: &str) -> Self {
-        Self { end_ms: Arc::new(AtomicU64::new(milliseconds(end))), path: path.into() }
+        let error = StoreError::LeaseEnded { path: path.to_owned() };
+        Self { end: Arc::new(watch::Sender::new(Some(milliseconds(end)))), error: Arc::new(error) }
+    }
+
+    /// Trusts until it is withdrawn, for the reason of an error.
+    pub(in crate::store) fn until_withdrawn(error: StoreError) -> Self {
+        Self { end: Arc::new(watch::Sender::new(None)), error: Arc::new(error) }
+    }
+
+    /// Returns a handle that ends the trust, as long as somebody relies on it.
+    pub(in crate::store) fn withdrawal(&self) -> Withdrawal {
+        Withdrawal(Arc::downgrade(&self.end))
     }
 
     /// Moves the end to a later time.
     pub(in crate::store) fn extend(&self, end: Duration) {
-        self.end_ms.fetch_max(milliseconds(end), Ordering::SeqCst);
+        self.end.send_if_modified(|known| {
+            *known = known.map(|known| known.max(milliseconds(end)));
+            // Who waits for the end looks again at the earlier one.
+            false
+        });
     }
 
     /// Returns the time that is left.
     pub(in crate::store) fn left(&self) -> Duration {
-        Duration::from_millis(self.end_ms.load(Ordering::SeqCst)).saturating_sub(WallClock.uptime())
+        let left = |end| Duration::from_millis(end).saturating_sub(WallClock.uptime());
+        self.end.borrow().map_or(Duration::MAX, left)
     }
 
     /// Returns the error for its end.
     pub(super) fn end(&self) -> StoreError {
-        StoreError::LeaseEnded { path: self.path.to_string() }
+        (*self.error).clone()
     }
 
     /// Waits for its end.
     pub(super) async fn ended(&self) -> StoreError {
+        let mut moved = self.end.subscribe();
         loop {
-            match self.left() {
-                Duration::ZERO => return self.end(),
-                left => tokio::time::sleep(left).await,
+            moved.mark_unchanged();
+            let left = self.left();
+            if left.is_zero() {
+                return self.end();
             }
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                // The sender is ours, so the channel cannot close.
+                _ = moved.changed() => {}
+            }
+        }
+    }
+}
+
+/// Ends a trust.
+pub(in crate::store) struct Withdrawal(Weak<watch::Sender<End>>);
+
+impl Withdrawal {
+    /// Returns true while somebody relies on the trust.
+    pub(in crate::store) fn is_of_use(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// Ends the trust.
+    pub(in crate::store) fn withdraw(&self) {
+        if let Some(end) = self.0.upgrade() {
+            end.send_replace(Some(0));
         }
     }
 }

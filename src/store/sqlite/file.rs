@@ -27,13 +27,15 @@ pub(super) struct Guard {
     length: u64,
     /// True at a clean shutdown: nothing failed, and everything was written.
     pub(super) is_sound: bool,
+    /// The content of the lock file after that.
+    pub(super) at_end: String,
 }
 
 impl Guard {
     /// Guards an open store.
     pub(super) fn new(path: &Path, lock: File, file: File) -> io::Result<Self> {
         let (store, path) = (identity(path)?, path.to_owned());
-        Ok(Self { lock, file, path, store, log: None, length: 0, is_sound: false })
+        Ok(Self { lock, file, path, store, log: None, length: 0, is_sound: false, at_end: CLOSED.to_owned() })
     }
 
     /// Returns true while the files are still the ones that were opened, and the first bytes are
@@ -66,7 +68,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         // Without this mark the next start assumes that the program was killed.
         if self.is_sound {
-            let _ = sign(&self.lock, CLOSED);
+            let _ = sign(&self.lock, &self.at_end);
         }
     }
 }

@@ -2,12 +2,14 @@
 //! power cut.
 
 mod backup;
+mod copy;
 mod file;
 mod location;
 mod migrations;
 mod opening;
 mod session;
 
+pub(super) use copy::{CopyFile, note};
 pub use location::Sqlite;
 pub use opening::in_place;
 

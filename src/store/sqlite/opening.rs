@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::limits::store::CHECKED_AT_START;
 use crate::model::Instant;
 use crate::store::sql::{self, Copied, Database, Queue, Reader, Writer};
-use crate::store::{Description, Location, Moving, Owner, Reading, Store, StoreError};
+use crate::store::{Description, Location, Moving, Owner, Reading, Store, StoreError, TakeRow};
 
 use super::file::{self, Guard, lock_path};
 use super::location::{Sqlite, one_line};
@@ -161,7 +161,7 @@ impl Sqlite {
     }
 
     /// Opens the store for writing: creates, checks or upgrades it.
-    fn take_up(&self, lock: Option<std::fs::File>) -> Result<Writing, StoreError> {
+    pub(super) fn take_up(&self, lock: Option<std::fs::File>) -> Result<Writing, StoreError> {
         let mut was_made = false;
         if let (Some(lock), Some(path)) = (&lock, &self.path) {
             was_made = lock.metadata().map_err(|error| self.io(error))?.len() > 0;
@@ -269,7 +269,7 @@ impl Sqlite {
 struct Leaving(Writing);
 
 impl Moving for Leaving {
-    fn rows(&mut self, take: &mut (dyn FnMut(Copied) -> bool + Send)) -> Result<(), StoreError> {
+    fn rows(&mut self, take: &mut TakeRow) -> Result<(), StoreError> {
         self.0.transact(&mut |session| sql::read_all(session, take))
     }
 

@@ -8,9 +8,11 @@ use maud::{Markup, html};
 use crate::model::{Environment, Problem};
 use crate::reconcile::{PageStatus, Standing, Status};
 use crate::settings::Right;
+use crate::store::Alone;
 
 use super::super::cluster::Cluster;
 use super::super::visitor::Visitor;
+use super::super::wire;
 use super::app::App;
 use super::filter::{self, Filter};
 use super::frame::{self, Frame, csrf};
@@ -36,6 +38,7 @@ pub async fn show(State(app): State<App>, Extension(visitor): Extension<Visitor>
         "Pages",
         &html! {
             h1 { "Pages" }
+            (alone(app.driver.alone().as_ref()))
             (attention(&status))
             (summary(&status))
             (replicas(app.driver.cluster.as_ref()))
@@ -43,6 +46,20 @@ pub async fn show(State(app): State<App>, Extension(visitor): Extension<Visitor>
             (list(&status, &visitor, &filter, number))
         },
     )
+}
+
+/// Returns that this replica goes on without the database.
+fn alone(alone: Option<&Alone>) -> Markup {
+    html! {
+        @if let Some(alone) = alone {
+            p.bad {
+                strong { "This replica goes on alone since " (wire::utc(alone.since)) ". " }
+                "The database does not answer. Decided by " (alone.who)
+                @if let Some(reason) = &alone.reason { ": " (reason) }
+                "."
+            }
+        }
+    }
 }
 
 /// Returns what needs a person, the most urgent first.

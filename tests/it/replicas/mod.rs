@@ -1,6 +1,7 @@
 //! Replicas that share a store in PostgreSQL: real processes, paused, killed and cut off from the
 //! database. Afterwards one of them is active, and every page is right.
 
+mod alone;
 mod beside;
 mod faults;
 mod pauses;

@@ -1,0 +1,216 @@
+//! A copy of a store in a database: a file for the time in which the database does not answer.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::model::Instant;
+use crate::store::sql::{self, Connected, Copied, Database, Job, Queue, Reader, Session, Trust, Writer, params};
+use crate::store::{Alone, Description, Location, Origin, Owner, Reading, Store, StoreError};
+
+use super::file;
+use super::location::Sqlite;
+use super::migrations;
+use super::session::{ReadOnly, Statements, Writing};
+
+/// What a copy has in addition to the tables of a store.
+const ORIGIN: &str = "CREATE TABLE IF NOT EXISTS origin (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    store TEXT NOT NULL,        -- the id of the store in the database
+    epoch INTEGER NOT NULL,     -- the lease in which it was copied
+    commits INTEGER NOT NULL,   -- the last transaction of that lease that it has
+    at TEXT NOT NULL,           -- the time of that transaction
+    new_lease TEXT,             -- the lease that began to put its rows back
+    since TEXT,                 -- from here on: the decision to use it alone
+    who TEXT,
+    reason TEXT
+) STRICT";
+
+/// The file of a copy.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct CopyFile {
+    location: Sqlite,
+    /// The mark that keeps it from being opened as a store of its own.
+    mark: String,
+}
+
+impl CopyFile {
+    /// Names the copy of a database.
+    pub(in crate::store) fn new(path: &Path, of: &str) -> Self {
+        Self { location: Sqlite::new(Some(path)), mark: format!("{}{of}", file::MOVED) }
+    }
+
+    /// Returns the path, for people.
+    pub(in crate::store) fn shown(&self) -> String {
+        self.location.shown()
+    }
+
+    fn path(&self) -> &Path {
+        self.location.path.as_deref().unwrap_or(Path::new(""))
+    }
+
+    /// Returns where the copy comes from; `None` if there is none.
+    ///
+    /// # Errors
+    /// As all methods, a copy that cannot be read or is of another version.
+    pub(in crate::store) fn origin(&self) -> Result<Option<Origin>, StoreError> {
+        if !self.path().exists() {
+            return Ok(None);
+        }
+        let mut found = None;
+        self.connect()?.with(&mut |session| {
+            found = origin(session)?;
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Opens the copy for reading.
+    pub(in crate::store) fn read(&self, owner: Option<&Owner>) -> Result<Box<dyn Reading>, StoreError> {
+        Ok(Box::new(Reader::new(self.connect()?, owner)?))
+    }
+
+    fn connect(&self) -> Result<ReadOnly, StoreError> {
+        let connection = self.location.connect(self.path())?;
+        let (path, known) = (self.shown(), migrations::VERSION);
+        match migrations::version(&connection).map_err(|error| self.location.sqlite(error))? {
+            found if found > known => Err(StoreError::Newer { path, found, known }),
+            found if found < known => Err(StoreError::Older { path, found, known }),
+            _ => Ok(ReadOnly { connection, location: self.location.clone() }),
+        }
+    }
+
+    /// Describes the copy.
+    pub(in crate::store) fn describe(&self, now: Instant) -> Result<Option<Description>, StoreError> {
+        self.location.describe(now)
+    }
+
+    /// Returns true while a process writes the copy.
+    pub(in crate::store) fn is_in_use(&self) -> bool {
+        self.location.is_in_use()
+    }
+
+    /// Opens the copy for writing.
+    pub(in crate::store) fn open(&self) -> Result<OpenCopy, StoreError> {
+        self.take(self.location.lock()?)
+    }
+
+    /// Opens the copy to be made anew, whatever is there.
+    ///
+    /// # Errors
+    /// Also if somebody decided to use it alone and its rows are not back yet.
+    pub(in crate::store) fn open_anew(&self) -> Result<OpenCopy, StoreError> {
+        let lock = self.location.lock()?;
+        if let Ok(Some(Origin { alone: Some(_), .. })) = self.origin() {
+            return Err(StoreError::InUse { path: self.shown(), other: "a replica that ran alone".to_owned() });
+        }
+        if let Some(lock) = &lock {
+            // A missing file is no loss.
+            lock.set_len(0).map_err(|error| self.location.io(error))?;
+        }
+        match self.take(lock) {
+            Err(StoreError::Damaged { .. } | StoreError::Newer { .. } | StoreError::Foreign { .. }) => {
+                let lock = self.location.lock()?;
+                self.location.put_aside(self.path(), "unusable")?;
+                if let Some(lock) = &lock {
+                    lock.set_len(0).map_err(|error| self.location.io(error))?;
+                }
+                self.take(lock)
+            }
+            taken => taken,
+        }
+    }
+
+    fn take(&self, lock: Option<std::fs::File>) -> Result<OpenCopy, StoreError> {
+        let mut writing = self.location.take_up(lock)?;
+        if let Some(guard) = &mut writing.guard {
+            guard.sign(&self.mark).map_err(|error| self.location.io(error))?;
+            guard.at_end.clone_from(&self.mark);
+        }
+        let made = writing.connection.execute_batch(ORIGIN);
+        made.map_err(|error| self.location.sqlite(error))?;
+        Ok(OpenCopy { writing, location: self.location.clone() })
+    }
+}
+
+/// A copy that this process writes.
+pub(in crate::store) struct OpenCopy {
+    writing: Writing,
+    location: Sqlite,
+}
+
+impl OpenCopy {
+    /// Runs a job in a transaction.
+    pub(in crate::store) fn transact(&mut self, job: Job) -> Result<(), StoreError> {
+        self.writing.transact(job)
+    }
+
+    /// Passes on all rows.
+    pub(in crate::store) fn rows(
+        &self,
+        take: &mut dyn FnMut(Copied) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        sql::read_all(&mut Statements::new(&self.writing.connection, &self.location), take)
+    }
+
+    /// Returns where it comes from.
+    pub(in crate::store) fn origin(&mut self) -> Result<Option<Origin>, StoreError> {
+        let mut found = None;
+        self.transact(&mut |session| {
+            found = origin(session)?;
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Notes where it comes from.
+    pub(in crate::store) fn note(&mut self, from: &Origin) -> Result<(), StoreError> {
+        self.transact(&mut |session| note(session, from))
+    }
+
+    /// Uses it as the store of a process, as long as the trust lasts.
+    pub(in crate::store) fn into_store(
+        self,
+        owner: Option<&Owner>,
+        trust: Trust,
+    ) -> Result<Arc<dyn Store>, StoreError> {
+        let location = self.location;
+        let queue = |database| Queue::start(database).map_err(|error| location.io(error));
+        Ok(Arc::new(Writer::new(Box::new(self.writing), owner, Some(trust), queue)?))
+    }
+}
+
+/// Reads where a copy comes from.
+fn origin(session: &mut dyn Session) -> Result<Option<Origin>, StoreError> {
+    let is_made = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'origin'";
+    if session.first::<i64>(is_made, &[])? == Some(0) {
+        return Ok(None);
+    }
+    let sql = "SELECT store, epoch, commits, at, new_lease, since, who, reason FROM origin";
+    let rows = session.rows(sql, &[], |row| {
+        let alone = match row.get::<Option<Instant>>(5)? {
+            Some(since) => Some(Alone { since, who: row.get(6)?, reason: row.get(7)? }),
+            None => None,
+        };
+        Ok(Origin {
+            store: row.get(0)?,
+            epoch: row.get(1)?,
+            commits: row.get(2)?,
+            at: row.get(3)?,
+            returning: row.get(4)?,
+            alone,
+        })
+    });
+    Ok(rows?.into_iter().next())
+}
+
+/// Notes where a copy comes from.
+pub(in crate::store) fn note(session: &mut dyn Session, from: &Origin) -> Result<(), StoreError> {
+    let alone = from.alone.as_ref();
+    let (since, who) = (alone.map(|alone| alone.since), alone.map(|alone| alone.who.clone()));
+    let reason = alone.and_then(|alone| alone.reason.clone());
+    let put = "INSERT OR REPLACE INTO origin
+        (one, store, epoch, commits, at, new_lease, since, who, reason) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let params =
+        params![from.store, from.epoch, from.commits, from.at, from.returning, since, who, reason];
+    session.execute(put, params).map(drop)
+}
