@@ -4,7 +4,9 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::settings::Settings;
+use crate::store::postgres::Postgres;
 use crate::store::{Alone, StoreError};
+use crate::web::Daemon;
 
 use super::global::Global;
 use super::{load, output};
@@ -25,44 +27,59 @@ pub struct AloneArguments {
 impl AloneArguments {
     /// Records the decision, if it is one; the store opens accordingly then.
     ///
+    /// Returns true if a replica that runs here follows it: this process is not needed then.
+    ///
     /// # Errors
     /// Without `--yes`, without a store in a database, and without a copy of it.
-    pub fn apply(self, settings: &Settings, global: &Global) -> anyhow::Result<()> {
-        let (true, now) = (self.alone, load::now()) else { return Ok(()) };
-        let Some(database) = settings.store.path.database() else {
+    pub fn apply(self, settings: &Settings, global: &Global) -> anyhow::Result<bool> {
+        if !self.alone {
+            return Ok(false);
+        }
+        let path = &settings.store.path;
+        let Some(database) = path.database() else {
             bail!("--alone is for replicas that share a database\n  hint: leave it out: store.url is not set")
         };
-        if database.alone()?.is_some() {
-            return Ok(());
+        let runs_here = path.socket_base().is_some_and(|base| matches!(Daemon::at(base), Ok(Some(_))));
+        if database.alone().is_none() {
+            let failure = match database.reach() {
+                Err(StoreError::Unreachable { error, .. }) => error,
+                Err(error) => return Err(error.into()),
+                Ok(()) => {
+                    tracing::warn!("--alone has no effect: the database answers");
+                    return Ok(false);
+                }
+            };
+            self.decide(&database, &failure, global)?;
         }
-        let failure = match database.reach() {
-            Err(StoreError::Unreachable { error, .. }) => error,
-            Err(error) => return Err(error.into()),
-            Ok(()) => {
-                tracing::warn!("--alone has no effect: the database answers");
-                return Ok(());
-            }
-        };
-        let path = &settings.store.path;
+        if runs_here {
+            output::remark("The replica that runs here goes on alone within seconds; its log says so.");
+        }
+        Ok(runs_here)
+    }
+
+    fn decide(self, database: &Postgres, failure: &str, global: &Global) -> anyhow::Result<()> {
         let Some(origin) = database.origin()? else {
             bail!(
-                "this replica has no copy of the store {path}, which does not answer: {failure}\n  hint: run \
-                 --alone on the machine of the replica that was active last"
+                "this machine has no copy of the store, and the database does not answer: {failure}\n  hint: \
+                 run this on the machine of the replica that was active last"
             )
         };
         if !self.yes {
             bail!(
-                "nothing is decided yet: the store {path} does not answer ({failure}). With --yes, this replica \
-                 goes on alone with its copy of {}.\n  What other replicas stored after that is \
-                 not in it, also overrides.\n  Two replicas that both send would overwrite each \
-                 other: make sure that no other one reaches the database.\n  Once the database answers, it \
-                 gets what this replica did, unless another replica wrote it first.\n  hint: add --yes to \
-                 decide it",
+                "nothing is decided yet: the database does not answer: {failure}\n  With --yes, this replica \
+                 goes on alone, with its copy of the store as of {}.\n  What other replicas stored after \
+                 that is not in it, also overrides.\n  If another replica reaches the database, both send, \
+                 and overwrite each other.\n  When the database answers again, it gets what was done here, \
+                 unless another replica wrote it before.\n  hint: add --yes to decide it",
                 output::utc(origin.at)
             );
         }
         let who = load::who("run --alone", global);
-        database.decide(&Alone { since: now, who, reason: self.reason })?;
-        Ok(())
+        match database.decide(&Alone { since: load::now(), who, reason: self.reason }) {
+            Err(StoreError::InUse { other, .. }) => {
+                bail!("{other} is still active with the database\n  hint: try again once it stands by")
+            }
+            decided => Ok(decided?),
+        }
     }
 }

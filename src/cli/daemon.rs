@@ -26,7 +26,7 @@ use super::claims::{Claims, lock};
 use super::driver::{Start, build, gather};
 use super::global::{Exit, Global, OK};
 use super::systemd::{self, Systemd};
-use super::{load, notify, reload, standby, zones};
+use super::{load, notify, output, reload, standby, zones};
 
 /// Runs until a signal stops it; reloaded settings replace the old ones if they are valid.
 ///
@@ -50,12 +50,15 @@ pub async fn run(
             },
         };
         last = Some(held.clone());
-        daemon.note_alone(&held).await?;
+        daemon.report_part(&held).await?;
         match daemon.keep(&mut settings, held).await {
             Ok(()) => break,
             // A store that another replica took, or whose database is away, can be had again.
             Err(error) if settings.store.path.is_shared() && standby::is_lost(&error) => {
-                tracing::error!("standing by: {error:#}");
+                match error.downcast_ref() {
+                    Some(StoreError::Returned { .. }) => tracing::info!("{error:#}"),
+                    _ => tracing::error!("standing by: {error:#}"),
+                }
                 daemon.let_go(&error).await;
                 last = None;
             }
@@ -244,7 +247,6 @@ impl<'g> Daemon<'g> {
                     if let Some(cluster) = &self.handles.cluster {
                         cluster.note(None);
                     }
-                    tracing::info!("this replica holds the lease");
                     return Ok(Some(store));
                 }
                 Err(StoreError::InUse { other, .. }) => {
@@ -282,15 +284,18 @@ impl<'g> Daemon<'g> {
         let _ = sd_notify::notify(&[NotifyState::Ready]);
     }
 
-    /// Says if this replica goes on without the database.
-    async fn note_alone(&self, store: &Arc<dyn Store>) -> anyhow::Result<()> {
+    /// Says if this replica is the active one of several, or goes on without the database.
+    async fn report_part(&self, store: &Arc<dyn Store>) -> anyhow::Result<()> {
         let Some(cluster) = &self.handles.cluster else { return Ok(()) };
         let fact = store.fact(Alone::FACT).await?;
         let alone = fact.and_then(|fact| Alone::from_fact(&fact)).filter(|(_, until)| until.is_none());
         let alone = alone.map(|(alone, _)| alone);
-        if let Some(Alone { since, who, reason }) = &alone {
-            let reason = reason.as_deref().unwrap_or("none given");
-            tracing::warn!(%since, who, reason, "this replica goes on alone, with its copy of the store");
+        match &alone {
+            Some(Alone { since, who, reason }) => {
+                let (since, reason) = (output::utc(*since), reason.as_deref().unwrap_or("none given"));
+                tracing::warn!(since, who, reason, "this replica goes on alone, with its copy of the store");
+            }
+            None => tracing::info!("this replica holds the lease"),
         }
         cluster.note_alone(alone);
         Ok(())

@@ -13,7 +13,7 @@ use crate::model::Instant;
 use crate::process;
 use crate::settings::{Log, Settings, is_on_this_machine};
 
-use super::global::{Exit, Global, parse_instant};
+use super::global::{Exit, Global, OK, parse_instant};
 use super::alone::AloneArguments;
 use super::{daemon, load, log, output};
 
@@ -53,7 +53,9 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
     }
     load::check_accept_empty(&settings, arguments.accept_empty_store)?;
-    arguments.alone.apply(&settings, &global)?;
+    if arguments.alone.apply(&settings, &global)? {
+        return Ok(OK);
+    }
     let store = match settings.store.path.is_shared() {
         // Another replica may hold it, and the database may be down for now.
         true => None,

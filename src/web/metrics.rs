@@ -265,7 +265,7 @@ mod tests {
             receivers: [("ops".to_owned(), 2)].into(),
             ..Status::of_nothing()
         };
-        let reported = text(&status).unwrap();
+        let reported = text(&status, false).unwrap();
         for line in [
             "rtconfd_requests_total 7",
             "rtconfd_pages{state=\"right\"} 0",

@@ -18,10 +18,9 @@ use super::location::{number_on, on_thread};
 impl Postgres {
     /// Returns the decision to use the copy alone, as long as its rows are not back.
     ///
-    /// # Errors
-    /// A copy that cannot be read.
-    pub fn alone(&self) -> Result<Option<Alone>, StoreError> {
-        Ok(self.origin()?.and_then(|origin| origin.alone))
+    /// A copy that cannot be read does not keep anybody from the database.
+    pub fn alone(&self) -> Option<Alone> {
+        self.origin().ok().flatten()?.alone
     }
 
     /// Returns where the copy comes from; `None` if there is none.
@@ -93,7 +92,7 @@ impl Postgres {
         )?;
         copy.note(&Origin { returning: None, alone: None, ..origin })?;
         tracing::info!(
-            since = %alone.since, who = alone.who, rows,
+            since = %alone.since.format("%FT%TZ"), who = alone.who, rows,
             "the database has what this replica did alone"
         );
         Ok(leased)

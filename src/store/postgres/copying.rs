@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, WallClock};
 use crate::limits::replicas::{COPY_RETRY, READING_TIMEOUT};
-use crate::store::sql::{self, Database, Job, Recording, Statement};
+use crate::store::sql::{self, Database, Job, Recording, Session, Statement};
 use crate::store::sqlite::{self, CopyFile};
 use crate::store::{Origin, StoreError};
 
@@ -166,6 +166,23 @@ fn pause(transactions: &Receiver<Transaction>) -> bool {
     }
 }
 
+/// Checks the rights that only the way back needs: later would be too late.
+fn check_rights(connection: &mut Connection) -> Result<(), StoreError> {
+    let path = connection.path().to_owned();
+    let session: &mut dyn Session = connection;
+    for table in sql::NUMBERED {
+        let may = format!(
+            "SELECT has_sequence_privilege(pg_get_serial_sequence('rtconfd.{table}', 'id'), 'UPDATE')::INT::BIGINT"
+        );
+        if session.first(&may, &[])? != Some(1) {
+            let hint = "as the owner, GRANT UPDATE ON ALL SEQUENCES IN SCHEMA rtconfd to the user of store.url";
+            let error = "its sequences must be writable, to put the rows of a copy back".to_owned();
+            return Err(StoreError::Failed { path, error, hint: Some(hint) });
+        }
+    }
+    Ok(())
+}
+
 /// Copies the store, and follows its transactions until there are no more.
 fn keep_up(of: &Source, transactions: &Receiver<Transaction>, seen: &AtomicU8) -> Result<(), StoreError> {
     let file = CopyFile::new(&of.copy, &of.address.to_string());
@@ -178,6 +195,7 @@ fn keep_up(of: &Source, transactions: &Receiver<Transaction>, seen: &AtomicU8) -
     if held.epoch != of.epoch {
         return Err(StoreError::TakenOver { path: of.address.to_string(), other: held.described });
     }
+    check_rights(&mut connection)?;
     let mut origin = Origin {
         store: of.store.clone(),
         epoch: of.epoch,

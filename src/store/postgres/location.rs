@@ -51,6 +51,10 @@ impl Postgres {
 
     /// Takes the lease, also of a store that was moved if `is_moving`.
     fn acquire(&self, is_moving: bool) -> Result<Leased, StoreError> {
+        if self.alone().is_some() {
+            let other = "a replica that went on alone; rtconfd run puts back what it did".to_owned();
+            return Err(StoreError::InUse { path: self.path(), other });
+        }
         let (connection, meta) = self.connect_to_write(is_moving)?;
         Leased::acquire(connection, meta.store, meta.terms)
     }
@@ -88,7 +92,7 @@ impl Postgres {
 
 impl Location for Postgres {
     fn read(&self, owner: Option<&Owner>) -> Result<Option<Box<dyn Reading>>, StoreError> {
-        if self.alone()?.is_some() {
+        if self.alone().is_some() {
             return self.copy().read(owner).map(Some);
         }
         let Some((connection, meta)) = on_thread(|| self.connect())? else { return Ok(None) };
@@ -102,12 +106,9 @@ impl Location for Postgres {
 
     fn open(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
         on_thread(|| {
-            let leased = match self.alone()? {
-                None => self.acquire(false),
-                Some(alone) => self.come_back(&alone),
-            };
-            match leased {
-                Err(StoreError::Unreachable { .. }) if self.alone()?.is_some() => self.open_copy(owner),
+            let Some(alone) = self.alone() else { return self.writer(self.acquire(false)?, owner) };
+            match self.come_back(&alone) {
+                Err(StoreError::Unreachable { .. }) => self.open_copy(owner),
                 leased => self.writer(leased?, owner),
             }
         })
@@ -175,7 +176,7 @@ impl Location for Postgres {
     }
 
     fn describe(&self, now: Instant) -> Result<Option<Description>, StoreError> {
-        if self.alone()?.is_some() {
+        if self.alone().is_some() {
             return self.copy().describe(now);
         }
         on_thread(|| {
@@ -199,8 +200,8 @@ impl Location for Postgres {
 
     fn is_in_use(&self) -> bool {
         match self.alone() {
-            Ok(Some(_)) => self.copy().is_in_use(),
-            _ => self.holder().is_some(),
+            Some(_) => self.copy().is_in_use(),
+            None => self.holder().is_some(),
         }
     }
 

@@ -23,4 +23,6 @@ pub use location::Postgres;
 #[path = "../../../tests/it/support/postgres.rs"]
 pub(super) mod server;
 #[cfg(test)]
+mod copy_tests;
+#[cfg(test)]
 mod tests;

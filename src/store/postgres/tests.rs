@@ -1,5 +1,6 @@
 //! The lease and its fence, on a real server.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Start};
 
@@ -18,6 +19,8 @@ fn owner() -> Owner {
 struct Case {
     database: String,
     location: Postgres,
+    /// With the copy of the store.
+    _folder: tempfile::TempDir,
 }
 
 impl Case {
@@ -28,10 +31,11 @@ impl Case {
     fn on(server: &Server) -> Self {
         let database = server.create();
         let address = Address::new(&server.url(&database), None, None).unwrap();
-        let location = Postgres::new(&address, &copy);
+        let folder = tempfile::tempdir().unwrap();
+        let location = Postgres::new(&address, &folder.path().join("copy.sqlite"));
         location.create().unwrap();
         server.sql(&database, &format!("UPDATE rtconfd.meta SET lease_ms = {}", SHORT.as_millis()));
-        Self { database, location }
+        Self { database, location, _folder: folder }
     }
 
     fn open(&self) -> Result<Arc<dyn Store>, StoreError> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::model::Instant;
-use crate::store::sql::{self, Connected, Copied, Database, Job, Queue, Reader, Session, Trust, Writer, params};
+use crate::store::sql::{self, Copied, Database, Job, Queue, Reader, Session, Trust, Writer, params};
 use crate::store::{Alone, Description, Location, Origin, Owner, Reading, Store, StoreError};
 
 use super::file;
@@ -48,20 +48,16 @@ impl CopyFile {
         self.location.path.as_deref().unwrap_or(Path::new(""))
     }
 
-    /// Returns where the copy comes from; `None` if there is none.
+    /// Returns where the copy comes from, whatever its version; `None` if there is none.
     ///
     /// # Errors
-    /// As all methods, a copy that cannot be read or is of another version.
+    /// As all methods, a copy that cannot be read.
     pub(in crate::store) fn origin(&self) -> Result<Option<Origin>, StoreError> {
         if !self.path().exists() {
             return Ok(None);
         }
-        let mut found = None;
-        self.connect()?.with(&mut |session| {
-            found = origin(session)?;
-            Ok(())
-        })?;
-        Ok(found)
+        let connection = self.location.connect(self.path())?;
+        origin(&mut Statements::new(&connection, &self.location))
     }
 
     /// Opens the copy for reading.
@@ -110,7 +106,9 @@ impl CopyFile {
         match self.take(lock) {
             Err(StoreError::Damaged { .. } | StoreError::Newer { .. } | StoreError::Foreign { .. }) => {
                 let lock = self.location.lock()?;
-                self.location.put_aside(self.path(), "unusable")?;
+                let aside = self.location.put_aside(self.path(), "unusable")?;
+                let (copy, aside) = (self.shown(), aside.display().to_string());
+                tracing::warn!(copy, aside, "the copy of the store was unusable: it is moved aside");
                 if let Some(lock) = &lock {
                     lock.set_len(0).map_err(|error| self.location.io(error))?;
                 }
