@@ -1705,7 +1705,7 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__run)
-            opts="-h --accept-empty-store --at --speed --config --log-format --set --help"
+            opts="-h --accept-empty-store --at --speed --alone --yes --reason --config --log-format --set --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1716,6 +1716,10 @@ _rtconfd() {
                     return 0
                     ;;
                 --speed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

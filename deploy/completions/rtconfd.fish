@@ -55,11 +55,14 @@ complete -c rtconfd -n "__fish_rtconfd_needs_command" -f -a "demo" -d 'Demonstra
 complete -c rtconfd -n "__fish_rtconfd_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand run" -l at -d 'Rehearse: run as if it were this instant; only against an API on this machine' -r
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand run" -l speed -d 'Rehearse: let this many seconds pass in each real second; only against an API on this machine' -r
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand run" -l reason -d 'With --alone: the reason, for status and the log' -r
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand run" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand run" -l log-format -d 'The format of the log' -r -f -a "text\t''
 json\t''"
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand run" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand run" -l accept-empty-store -d 'Start with an empty store if it is missing or damaged; a damaged one is moved aside'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand run" -l alone -d 'Go on with this replica\'s copy of the store while the database does not answer'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand run" -l yes -d 'With --alone: decide it; without --yes it only says what it means'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand run" -s h -l help -d 'Print help'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand apply" -l format -d 'The format of the output' -r -f -a "table\t'For people'
 json\t'For programs: one JSON object per line'"

@@ -77,7 +77,10 @@ pub(super) async fn ready(State(driver): State<Handles>) -> Response {
     let unmet = conditions.iter().filter_map(|condition| Some((condition.name, condition.unmet.as_ref()?)));
     let lines: String = unmet.map(|(name, why)| format!("{name}: {why}\n")).collect();
     match lines.is_empty() {
-        true => "ready\n".into_response(),
+        true => match driver.alone() {
+            Some(alone) => format!("ready\nalone: since {}\n", wire::utc(alone.since)).into_response(),
+            None => "ready\n".into_response(),
+        },
         false => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready\n{lines}")).into_response(),
     }
 }

@@ -24,7 +24,7 @@ impl Cluster<'_> {
     }
 
     /// Waits until the copy has all that the database has.
-    async fn until_copied(&self, machine: &str) {
+    pub(super) async fn until_copied(&self, machine: &str) {
         until("the copy is complete", || {
             let copied = self.copied(machine, "SELECT commits FROM origin");
             copied.is_some_and(|copied| copied.to_string() == self.sql("SELECT commits FROM rtconfd.lease"))
@@ -67,7 +67,8 @@ async fn a_replica_goes_on_alone_and_the_database_gets_what_it_did() {
     cluster.api.until_variable("A-0", "is_open", &json!(true)).await;
     let status = cluster.run("a", &["status"]).expect(0);
     assert!(status.out.contains("ALONE since ") && status.out.contains(": no network"), "{}", status.out);
-    cluster.run("a", &["health", "--ready"]).expect(0);
+    let ready = cluster.run("a", &["health", "--ready"]).expect(0);
+    assert!(ready.out.starts_with("ready\nalone: since "), "{}", ready.out);
     // The decision lasts, also without the flag.
     drop(first);
     let again = cluster.start("a");

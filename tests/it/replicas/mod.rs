@@ -342,6 +342,7 @@ async fn a_replica_needs_no_more_rights_than_the_guide_gives_it() {
     cluster.settings_with(&url, "");
     let first = cluster.start_active("a").await;
     let second = cluster.start_standby("b").await;
+    cluster.until_copied("a").await;
     let set = ["override", "set", "A-0/live", "--closed", "--until", "2h", "--reason", "snow"];
     cluster.run("b", &set).expect(0);
     cluster.run("b", &["history"]).expect(0);
