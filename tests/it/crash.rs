@@ -235,6 +235,8 @@ impl Run {
     async fn run_without_kill(&mut self) {
         self.api.simulator.heal();
         let mut process = self.start();
+        // The killed process may have finished all work. Before that line, a signal kills this one.
+        until("the daemon runs", || process.log().contains("running")).await;
         until("every page holds the last revision", || {
             (0..PAGES).all(|site| {
                 let shown = self.api.variables(&format!("A-{site}"));
