@@ -10,8 +10,9 @@ use super::time::HORIZON;
 limits! {
     "Pages and schemas"
 
-    const MAX_FETCHED_BYTES: usize = 512 << 20;
-    "memory for all fetched pages" => bytes(MAX_FETCHED_BYTES), "nothing is sent to the pages beyond it";
+    const MAX_FETCHED_MIB: usize = 512;
+    "memory for all fetched pages" => bytes(MAX_FETCHED_MIB << 20), "nothing is sent to the pages beyond it",
+        "`api.max_fetched_mib`";
 
     /// Arrays and objects are included.
     const MAX_SCHEMA_VALUES: usize = 50_000;

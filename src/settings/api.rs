@@ -7,6 +7,7 @@ use chrono::{Days, NaiveDate};
 
 use crate::limits::api::{BURST, CONCURRENCY, CONNECT_TIMEOUT, RATE, READ_TIMEOUT, TOTAL_TIMEOUT};
 use crate::limits::notifications::KEY_WARNED_DAYS;
+use crate::limits::pages::MAX_FETCHED_MIB;
 use crate::model::Problem;
 use crate::written::{Fields, Node, Raw, Reader, Text};
 
@@ -21,6 +22,7 @@ const KEYS: &[&str] = &[
     "concurrency",
     "rate",
     "burst",
+    "max_fetched_mib",
     "connect_timeout",
     "read_timeout",
     "total_timeout",
@@ -42,6 +44,8 @@ pub struct Api {
     pub rate: u32,
     /// Maximum burst of requests after an idle period.
     pub burst: u32,
+    /// Maximum memory for all fetched pages, in MiB.
+    pub max_fetched_mib: usize,
     /// Time limit for connecting.
     pub connect_timeout: Duration,
     /// Time limit between two parts of a response.
@@ -71,6 +75,7 @@ pub(super) const DEFAULT: Api = Api {
     concurrency: CONCURRENCY,
     rate: RATE,
     burst: BURST,
+    max_fetched_mib: MAX_FETCHED_MIB,
     connect_timeout: CONNECT_TIMEOUT,
     read_timeout: READ_TIMEOUT,
     total_timeout: TOTAL_TIMEOUT,
@@ -98,12 +103,12 @@ pub(super) fn read(
         Some(node) => reader.integer(node, key, 1, most).and_then(|number| u32::try_from(number).ok()),
         None => Some(default),
     };
-    let concurrency = match api.get("concurrency") {
-        Some(node) => {
-            reader.integer(node, "concurrency", 1, 256).and_then(|number| usize::try_from(number).ok())
-        }
-        None => Some(DEFAULT.concurrency),
+    let count = |key: &str, most: u64, default: usize| match api.get(key) {
+        Some(node) => reader.integer(node, key, 1, most).and_then(|number| usize::try_from(number).ok()),
+        None => Some(default),
     };
+    let concurrency = count("concurrency", 256, DEFAULT.concurrency);
+    let max_fetched_mib = count("max_fetched_mib", 1 << 20, DEFAULT.max_fetched_mib);
     let (rate, burst) = (number("rate", 100_000, DEFAULT.rate), number("burst", 100_000, DEFAULT.burst));
     let key_file = api.get("key_file").map(|node| reader.text(node, "key_file"));
     let key_expires = match api.get("key_expires") {
@@ -121,6 +126,7 @@ pub(super) fn read(
         concurrency: concurrency?,
         rate: rate?,
         burst: burst?,
+        max_fetched_mib: max_fetched_mib?,
         connect_timeout: connect?,
         read_timeout: read?,
         total_timeout: total?,

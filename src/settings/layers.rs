@@ -30,6 +30,7 @@ pub const SCALARS: &[&str] = &[
     "api.concurrency",
     "api.rate",
     "api.burst",
+    "api.max_fetched_mib",
     "api.connect_timeout",
     "api.read_timeout",
     "api.total_timeout",

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::agents_api::{ApiError, Meaning, ReadPages, WritePages};
-use crate::limits::pages::MAX_FETCHED_BYTES;
 use crate::model::{Change, Environment, Instant, PageId, RemotePage, shorten_both};
 use crate::reconcile::gaps::Fetch;
 use crate::reconcile::{Acted, Operation, backoff};
@@ -225,10 +224,9 @@ impl<R: ReadPages + WritePages> Driver<R> {
             return;
         }
         if !self.has_room_for(id, &page) {
-            let most = MAX_FETCHED_BYTES >> 20;
+            let most = self.pace.max_fetched_bytes >> 20;
             let message = format!(
-                "the pages together take more than {most} MiB of memory (hint: make the pages smaller, \
-                 or divide them among several daemons)"
+                "the pages together take more than {most} MiB of memory (hint: set api.max_fetched_mib to more)"
             );
             self.try_later(id, &ApiError { message, ..ApiError::of(Meaning::Unavailable) }, now);
             return;

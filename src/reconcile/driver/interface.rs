@@ -103,6 +103,8 @@ pub struct Pace {
     pub keep_history: TimeDelta,
     /// Maximum number of requests at once.
     pub concurrency: usize,
+    /// The memory for all fetched pages, in bytes.
+    pub max_fetched_bytes: usize,
     /// The rate limits for requests.
     pub limits: Limits,
     /// True if other replicas may write the store.
@@ -116,6 +118,7 @@ impl From<&Settings> for Pace {
             resync: settings.resync,
             keep_history: settings.store.keep_history,
             concurrency: settings.api.concurrency,
+            max_fetched_bytes: settings.api.max_fetched_mib << 20,
             limits: Limits { rate: settings.api.rate, burst: settings.api.burst },
             is_shared: settings.store.path.is_shared(),
         }

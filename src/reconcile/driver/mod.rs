@@ -134,7 +134,7 @@ impl<R: ReadPages + WritePages> Driver<R> {
             actor: setup.actor,
             pages: Pages::default(),
             agents: Agents::default(),
-            fetched: Fetched::new(Schemas::new(pace.assert_formats)),
+            fetched: Fetched::new(Schemas::new(pace.assert_formats), pace.max_fetched_bytes),
             world: World::default(),
             revisions: Revisions {
                 newest: setup.newest,

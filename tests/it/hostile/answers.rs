@@ -9,6 +9,7 @@ use rtconfd::model::PageId;
 use serde_json::{Value, json};
 
 use super::{HANG, compiled, ends};
+use crate::support::{Api, Folder, running, until};
 
 const PAGE: &str = "A-1/live";
 
@@ -125,4 +126,32 @@ fn an_answer_beyond_its_limits_is_refused_before_it_is_parsed() {
     let schema =
         compiled(&json!({"properties": {"a": {"maximum": 5, "multipleOf": 0.1}, "b": {"type": "integer"}}}));
     assert!(!schema.unwrap().takes(&Value::Object(page.variables)));
+}
+
+#[tokio::test]
+async fn pages_beyond_the_memory_for_fetched_pages_wait_until_it_is_raised() {
+    let api = Api::start();
+    let agents = ["A-0", "A-1", "A-2"];
+    for agent in agents {
+        api.edit(agent, &json!({"notes": "x".repeat(2_000_000)}));
+    }
+    let pages = agents.map(|agent| {
+        format!("[[page]]\nagent = \"{agent}\"\nenvironment = \"live\"\nvariables = {{ ours = {{ value = 1 }} }}\n")
+    });
+    let folder = Folder::new(&api.url, &pages.concat());
+    let running = running(&folder).await;
+    let right = || agents.iter().filter(|agent| api.variables(agent)["ours"] == json!(1)).count();
+    until("all fit by default", || right() == 3).await;
+    drop(running);
+    for agent in agents {
+        api.edit(agent, &json!({"ours": 2}));
+    }
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &settings.replace("[api]\n", "[api]\nmax_fetched_mib = 1\n"));
+    let running = folder.spawn(&["run"]);
+    let refused = "take more than 1 MiB of memory (hint: set api.max_fetched_mib to more)";
+    until("two do not fit", || folder.run(&["status"]).out.matches(refused).count() == 2).await;
+    folder.write("rtconfd.toml", &settings.replace("[api]\n", "[api]\nmax_fetched_mib = 3\n"));
+    running.signal("HUP");
+    until("nothing is refused", || !folder.run(&["status"]).out.contains(refused)).await;
 }
