@@ -13,8 +13,8 @@ use crate::model::Instant;
 use crate::process;
 use crate::settings::{Log, Settings, is_on_this_machine};
 
-use super::global::{Exit, Global, OK, parse_instant};
 use super::alone::AloneArguments;
+use super::global::{Exit, Global, OK, parse_instant};
 use super::{daemon, load, log, output};
 
 #[derive(Args)]

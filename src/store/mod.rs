@@ -39,11 +39,11 @@ pub use error::StoreError;
 pub use moving::move_store;
 use relay::{Relay, Taken};
 pub use sql::Copied;
-pub use types::{Alone, Origin};
 pub(crate) use types::{
     Acceptance, Accepted, Behind, Contents, Description, DriftRow, HistoryRow, Intent, OpenIntent, Outcome,
     OverrideRow, Owner, PageState, Remembered,
 };
+pub use types::{Alone, Origin};
 
 /// The result of a job, available once it is durable.
 pub(crate) type Written<T> = BoxFuture<'static, Result<T, StoreError>>;

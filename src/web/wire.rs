@@ -137,9 +137,10 @@ pub fn problems(problems: &[Problem]) -> Value {
 
 /// Returns the decision to go on without the database, as JSON.
 pub fn alone(alone: Option<&Alone>) -> Value {
-    alone.map_or(Value::Null, |alone| {
-        json!({ "since": utc(alone.since), "who": alone.who, "reason": alone.reason })
-    })
+    alone.map_or(
+        Value::Null,
+        |alone| json!({ "since": utc(alone.since), "who": alone.who, "reason": alone.reason }),
+    )
 }
 
 /// Returns the replicas that share the store, as JSON.

@@ -15,9 +15,7 @@ use super::{Address, Postgres};
 use crate::model::{Change, Instant, PageId, Variable};
 use crate::pages::{Override, OverrideKind};
 use crate::plan::{Answer, Drift};
-use crate::store::{
-    Acceptance, Alone, Behind, Intent, Location, Outcome, Owner, Reading, Store, StoreError,
-};
+use crate::store::{Acceptance, Alone, Behind, Intent, Location, Outcome, Owner, Reading, Store, StoreError};
 
 const PAGES: usize = 4;
 
@@ -120,7 +118,9 @@ impl Case {
             let copy = Connection::open(self.copy()).ok()?;
             copy.query_row("SELECT commits FROM origin", [], |row| row.get::<_, i64>(0)).ok()
         };
-        while copied().map(|commits| commits.to_string()) != Some(self.sql("SELECT commits FROM rtconfd.lease")) {
+        while copied().map(|commits| commits.to_string())
+            != Some(self.sql("SELECT commits FROM rtconfd.lease"))
+        {
             assert!(start.elapsed() < Duration::from_secs(60), "the copy is not complete");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -144,8 +144,13 @@ impl Case {
                 let again = self.failed[of].iter().position(|(_, page)| *page == number);
                 let again = again.map(|index| self.failed[of].swap_remove(index).0);
                 let from = if self.random.bool() { Some(self.value()) } else { None };
-                let change =
-                    Change { variable: seats(), from, to: self.value(), because: "test".to_owned(), until: None };
+                let change = Change {
+                    variable: seats(),
+                    from,
+                    to: self.value(),
+                    because: "test".to_owned(),
+                    until: None,
+                };
                 let changes = vec![change];
                 let intent = Intent { page: page(number), at, who: "test".to_owned(), changes, again };
                 self.open[of].push((store.intend(intent).await?, number));
@@ -204,7 +209,8 @@ impl Case {
                 let acceptance = Acceptance {
                     number: self.numbers[of],
                     settings: format!("settings {}", self.random.u8(..3)),
-                    inputs: [("a.csv".to_owned(), format!("{}", self.random.u8(..3)).into_bytes().into())].into(),
+                    inputs: [("a.csv".to_owned(), format!("{}", self.random.u8(..3)).into_bytes().into())]
+                        .into(),
                     paths: BTreeSet::from(["a.csv".to_owned()]),
                     behind: if self.random.bool() { [(page(number), behind)].into() } else { [].into() },
                     kept: [].into(),
@@ -263,7 +269,8 @@ async fn a_copy_reads_like_the_database_and_what_is_done_on_it_comes_back() {
         case.location.decide(&decision).unwrap();
         let alone = case.open().await;
         case.work(&alone, 150).await;
-        let of = |case: &Case| owners().map(|owner| seen(&*case.location.read(Some(&owner)).unwrap().unwrap()));
+        let of =
+            |case: &Case| owners().map(|owner| seen(&*case.location.read(Some(&owner)).unwrap().unwrap()));
         let before = of(&case);
         drop(alone);
         case.server.start_again();
@@ -323,7 +330,11 @@ async fn the_rows_come_back_once_more_if_the_answer_was_lost_and_never_after_ano
     copy.execute("UPDATE origin SET new_lease = 'ours', since = '2026-12-24T17:00:00Z', who = 'anna'", [])
         .unwrap();
     case.sql("UPDATE rtconfd.lease SET holder = NULL, described = 'process 1 on other', epoch = epoch + 1");
-    assert!(case.refused().contains("was written by process 1 on other after the copy"), "{}", case.refused());
+    assert!(
+        case.refused().contains("was written by process 1 on other after the copy"),
+        "{}",
+        case.refused()
+    );
     // A store that was moved or created anew is another one.
     case.sql("UPDATE rtconfd.meta SET store = gen_random_uuid()");
     case.sql("UPDATE rtconfd.lease SET epoch = 1, commits = 0");

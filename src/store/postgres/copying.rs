@@ -175,7 +175,8 @@ fn check_rights(connection: &mut Connection) -> Result<(), StoreError> {
             "SELECT has_sequence_privilege(pg_get_serial_sequence('rtconfd.{table}', 'id'), 'UPDATE')::INT::BIGINT"
         );
         if session.first(&may, &[])? != Some(1) {
-            let hint = "as the owner, GRANT UPDATE ON ALL SEQUENCES IN SCHEMA rtconfd to the user of store.url";
+            let hint =
+                "as the owner, GRANT UPDATE ON ALL SEQUENCES IN SCHEMA rtconfd to the user of store.url";
             let error = "its sequences must be writable, to put the rows of a copy back".to_owned();
             return Err(StoreError::Failed { path, error, hint: Some(hint) });
         }
@@ -215,8 +216,7 @@ fn keep_up(of: &Source, transactions: &Receiver<Transaction>, seen: &AtomicU8) -
         sqlite::note(session, &origin)
     })?;
     drop(connection);
-    let begun =
-        seen.compare_exchange(phase::COPYING, phase::FOLLOWING, Ordering::SeqCst, Ordering::SeqCst);
+    let begun = seen.compare_exchange(phase::COPYING, phase::FOLLOWING, Ordering::SeqCst, Ordering::SeqCst);
     if begun.is_err() {
         return Err(StoreError::Closed);
     }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crate::clock::{Clock, WallClock};
 use crate::limits::replicas::{HEARTBEAT, LEASE, LEASE_MARGIN, POLL, RENEWALS};
-use crate::store::{Origin, StoreError};
 use crate::store::sql::{Database, Job, Session, Trust, params};
+use crate::store::{Origin, StoreError};
 
 use super::connection::Connection;
 

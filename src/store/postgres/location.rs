@@ -241,7 +241,9 @@ pub(super) fn number_on(session: &mut dyn Session) -> Result<(), StoreError> {
 }
 
 /// Runs a piece of work on a thread of its own: a thread of a runtime must not wait for another.
-pub(super) fn on_thread<T: Send>(work: impl FnOnce() -> Result<T, StoreError> + Send) -> Result<T, StoreError> {
+pub(super) fn on_thread<T: Send>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send,
+) -> Result<T, StoreError> {
     std::thread::scope(|scope| scope.spawn(work).join().unwrap_or(Err(StoreError::Closed)))
 }
 

@@ -20,9 +20,9 @@ pub use address::Address;
 pub use location::Postgres;
 
 #[cfg(test)]
+mod copy_tests;
+#[cfg(test)]
 #[path = "../../../tests/it/support/postgres.rs"]
 pub(super) mod server;
-#[cfg(test)]
-mod copy_tests;
 #[cfg(test)]
 mod tests;

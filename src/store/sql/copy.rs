@@ -71,7 +71,15 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "pages",
-        columns: &[("id", Integer), ("owner", Integer), ("agent", Text), ("environment", Text), ("schema", Text), ("problem", Text), ("problem_since", At)],
+        columns: &[
+            ("id", Integer),
+            ("owner", Integer),
+            ("agent", Text),
+            ("environment", Text),
+            ("schema", Text),
+            ("problem", Text),
+            ("problem_since", At),
+        ],
         current: ALL,
         back: Back::Merge(1),
     },
@@ -83,13 +91,29 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "writes",
-        columns: &[("id", Integer), ("page", Integer), ("at", At), ("who", Text), ("outcome", Text), ("settled_at", At), ("correlation_id", Text), ("error", Text), ("tries", Integer)],
+        columns: &[
+            ("id", Integer),
+            ("page", Integer),
+            ("at", At),
+            ("who", Text),
+            ("outcome", Text),
+            ("settled_at", At),
+            ("correlation_id", Text),
+            ("error", Text),
+            ("tries", Integer),
+        ],
         current: CURRENT_WRITES,
         back: Back::Merge(1),
     },
     Table {
         name: "changes",
-        columns: &[("write", Integer), ("variable", Text), ("before", Text), ("after", Text), ("because", Text)],
+        columns: &[
+            ("write", Integer),
+            ("variable", Text),
+            ("before", Text),
+            ("after", Text),
+            ("because", Text),
+        ],
         current: CURRENT_CHANGES,
         back: Back::Merge(2),
     },
@@ -101,7 +125,18 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "overrides",
-        columns: &[("id", Integer), ("owner", Integer), ("at", At), ("who", Text), ("reason", Text), ("says", Text), ("variable", Text), ("value", Text), ("released_at", At), ("released_by", Text)],
+        columns: &[
+            ("id", Integer),
+            ("owner", Integer),
+            ("at", At),
+            ("who", Text),
+            ("reason", Text),
+            ("says", Text),
+            ("variable", Text),
+            ("value", Text),
+            ("released_at", At),
+            ("released_by", Text),
+        ],
         current: ALL,
         back: Back::Replace,
     },
@@ -119,7 +154,18 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "drifts",
-        columns: &[("id", Integer), ("page", Integer), ("variable", Text), ("base", Text), ("found", Text), ("desired", Text), ("answer", Text), ("since", At), ("by", Text), ("ended_at", At)],
+        columns: &[
+            ("id", Integer),
+            ("page", Integer),
+            ("variable", Text),
+            ("base", Text),
+            ("found", Text),
+            ("desired", Text),
+            ("answer", Text),
+            ("since", At),
+            ("by", Text),
+            ("ended_at", At),
+        ],
         current: CURRENT_DRIFTS,
         back: Back::Merge(1),
     },
@@ -131,7 +177,14 @@ const TABLES: &[Table] = &[
     },
     Table {
         name: "accepted",
-        columns: &[("owner", Integer), ("path", Text), ("content", Bytes), ("accepted_at", At), ("since", Integer), ("until", Integer)],
+        columns: &[
+            ("owner", Integer),
+            ("path", Text),
+            ("content", Bytes),
+            ("accepted_at", At),
+            ("since", Integer),
+            ("until", Integer),
+        ],
         current: ALL,
         back: Back::Replace,
     },
@@ -342,8 +395,7 @@ impl<'s> Writing<'s> {
             let rest = names(rest, |name| format!("{name} = excluded.{name}"));
             sql.push_str(&format!(" ON CONFLICT ({key}) DO UPDATE SET {rest}"));
         }
-        let params: Vec<Param> =
-            rows.iter().flat_map(|row| row.values.iter().map(ToParam::param)).collect();
+        let params: Vec<Param> = rows.iter().flat_map(|row| row.values.iter().map(ToParam::param)).collect();
         self.session.execute(&sql, &params).map(drop)
     }
 }

@@ -97,7 +97,10 @@ impl CopyFile {
     pub(in crate::store) fn open_anew(&self) -> Result<OpenCopy, StoreError> {
         let lock = self.location.lock()?;
         if let Ok(Some(Origin { alone: Some(_), .. })) = self.origin() {
-            return Err(StoreError::InUse { path: self.shown(), other: "a replica that ran alone".to_owned() });
+            return Err(StoreError::InUse {
+                path: self.shown(),
+                other: "a replica that ran alone".to_owned(),
+            });
         }
         if let Some(lock) = &lock {
             // A missing file is no loss.
@@ -208,7 +211,6 @@ pub(in crate::store) fn note(session: &mut dyn Session, from: &Origin) -> Result
     let reason = alone.and_then(|alone| alone.reason.clone());
     let put = "INSERT OR REPLACE INTO origin
         (one, store, epoch, commits, at, new_lease, since, who, reason) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let params =
-        params![from.store, from.epoch, from.commits, from.at, from.returning, since, who, reason];
+    let params = params![from.store, from.epoch, from.commits, from.at, from.returning, since, who, reason];
     session.execute(put, params).map(drop)
 }

@@ -82,7 +82,8 @@ async fn a_replica_goes_on_alone_and_the_database_gets_what_it_did() {
     cluster.until_phones(3).await;
     assert_eq!(cluster.api.variables("A-1")["is_open"], json!(false));
     assert!(!is_active(&second), "{}", second.log());
-    let overrides = "SELECT string_agg(id || ' ' || (released_at IS NOT NULL), ', ' ORDER BY id) FROM rtconfd.overrides";
+    let overrides =
+        "SELECT string_agg(id || ' ' || (released_at IS NOT NULL), ', ' ORDER BY id) FROM rtconfd.overrides";
     assert_eq!(cluster.sql(overrides), "1 true, 2 false");
     let changes = "SELECT count(*) FROM rtconfd.changes WHERE variable LIKE '%phone'";
     assert_eq!(cluster.sql(changes), "12", "the history has all of it");
