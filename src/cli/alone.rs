@@ -46,13 +46,13 @@ impl AloneArguments {
                 Err(error) => return Err(error.into()),
                 Ok(()) => {
                     tracing::warn!("--alone has no effect: the database answers");
-                    return Ok(false);
+                    return Ok(runs_here);
                 }
             };
             self.decide(&database, &failure, global)?;
         }
         if runs_here {
-            output::remark("The replica that runs here goes on alone within seconds; its log says so.");
+            output::remark("The rtconfd that runs here follows within seconds; its log says so.");
         }
         Ok(runs_here)
     }

@@ -293,7 +293,7 @@ impl<'g> Daemon<'g> {
         match &alone {
             Some(Alone { since, who, reason }) => {
                 let (since, reason) = (output::utc(*since), reason.as_deref().unwrap_or("none given"));
-                tracing::warn!(since, who, reason, "this replica goes on alone, with its copy of the store");
+                tracing::warn!(since, who, reason, "running alone on the copy of the store, without the database");
             }
             None => tracing::info!("this replica holds the lease"),
         }

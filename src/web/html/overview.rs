@@ -53,8 +53,8 @@ fn alone(alone: Option<&Alone>) -> Markup {
     html! {
         @if let Some(alone) = alone {
             p.bad {
-                strong { "This replica goes on alone since " (wire::utc(alone.since)) ". " }
-                "The database does not answer. Decided by " (alone.who)
+                strong { "Running alone since " (wire::utc(alone.since)) ". " }
+                "The database does not answer, and this replica works on its copy of the store. Decided by " (alone.who)
                 @if let Some(reason) = &alone.reason { ": " (reason) }
                 "."
             }
@@ -136,7 +136,7 @@ fn replicas(cluster: Option<&Cluster>) -> Markup {
     html! {
         @if !all.is_empty() {
             p.quiet {
-                (all.len()) " replicas: "
+                (all.len()) (if all.len() == 1 { " replica: " } else { " replicas: " })
                 @for (index, replica) in all.iter().enumerate() {
                     @if index > 0 { " · " }
                     (replica.described) " (" (if replica.is_active { "active" } else { "standby" })

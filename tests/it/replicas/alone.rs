@@ -48,6 +48,8 @@ async fn a_replica_goes_on_alone_and_the_database_gets_what_it_did() {
     let second = cluster.start_standby("b").await;
     cluster.close("b", "A-0/live");
     cluster.api.until_variable("A-0", "is_open", &json!(false)).await;
+    let needless = cluster.run("a", &ALONE).expect(0);
+    assert!(needless.err.contains("has no effect: the database answers"), "{}", needless.err);
     lose_the_database(&cluster, &first).await;
     // A decision needs the database to be away, a copy and a yes.
     let asked = cluster.run("a", &["run", "--alone"]).expect(1);
@@ -56,8 +58,8 @@ async fn a_replica_goes_on_alone_and_the_database_gets_what_it_did() {
     assert!(without.err.contains("has no copy of the store"), "{}", without.err);
     // The replica that runs follows it.
     let decided = cluster.run("a", &ALONE).expect(0);
-    assert!(decided.err.contains("goes on alone within seconds"), "{}", decided.err);
-    until("it says so", || first.log().contains("goes on alone")).await;
+    assert!(decided.err.contains("follows within seconds"), "{}", decided.err);
+    until("it says so", || first.log().contains("running alone")).await;
     cluster.sites(1);
     cluster.until_phones(1).await;
     assert_eq!(cluster.api.variables("A-0")["is_open"], json!(false), "it knows the override");
@@ -72,7 +74,7 @@ async fn a_replica_goes_on_alone_and_the_database_gets_what_it_did() {
     // The decision lasts, also without the flag.
     drop(first);
     let again = cluster.start("a");
-    until("it says so", || again.log().contains("goes on alone")).await;
+    until("it says so", || again.log().contains("running alone")).await;
     cluster.sites(2);
     cluster.until_phones(2).await;
     server.start_again();
@@ -110,7 +112,7 @@ async fn what_was_done_alone_never_replaces_what_another_replica_did_since() {
     first.signal("TERM");
     assert_eq!(first.ends().await, 0, "{}", first.log());
     let alone = cluster.folder.spawn_command(cluster.command("a", &ALONE), "a");
-    until("it says so", || alone.log().contains("goes on alone")).await;
+    until("it says so", || alone.log().contains("running alone")).await;
     cluster.close("a", "A-1/live");
     cluster.api.until_variable("A-1", "is_open", &json!(false)).await;
     drop(alone);
