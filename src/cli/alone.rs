@@ -25,13 +25,13 @@ pub struct AloneArguments {
 }
 
 impl AloneArguments {
-    /// Records the decision, if it is one; the store opens accordingly then.
+    /// Records the decision, if it is one: the store opens accordingly then.
     ///
     /// Returns true if a replica that runs here follows it: this process is not needed then.
     ///
     /// # Errors
     /// Without `--yes`, without a store in a database, and without a copy of it.
-    pub fn apply(self, settings: &Settings, global: &Global) -> anyhow::Result<bool> {
+    pub fn follow(self, settings: &Settings, global: &Global) -> anyhow::Result<bool> {
         if !self.alone {
             return Ok(false);
         }
@@ -40,14 +40,15 @@ impl AloneArguments {
             bail!("--alone is for replicas that share a database\n  hint: leave it out: store.url is not set")
         };
         let runs_here = path.socket_base().is_some_and(|base| matches!(Daemon::at(base), Ok(Some(_))));
-        if database.alone().is_none() {
+        if database.alone()?.is_none() {
             let failure = match database.reach() {
                 Err(StoreError::Unreachable { error, .. }) => error,
                 Err(error) => return Err(error.into()),
-                Ok(()) => {
+                Ok(()) if self.yes && !runs_here => {
                     tracing::warn!("--alone has no effect: the database answers");
-                    return Ok(runs_here);
+                    return Ok(false);
                 }
+                Ok(()) => bail!("--alone is not needed: the database answers\n  hint: leave it out"),
             };
             self.decide(&database, &failure, global)?;
         }
@@ -67,8 +68,8 @@ impl AloneArguments {
         if !self.yes {
             bail!(
                 "nothing is decided yet: the database does not answer: {failure}\n  With --yes, this replica \
-                 goes on alone, with its copy of the store as of {}.\n  What other replicas stored after \
-                 that is not in it, also overrides.\n  If another replica reaches the database, both send, \
+                 goes on alone, with its copy of the store as of {}.\n  What was stored after that is not in \
+                 it, also overrides.\n  If another replica reaches the database, both send, \
                  and overwrite each other.\n  When the database answers again, it gets what was done here, \
                  unless another replica wrote it before.\n  hint: add --yes to decide it",
                 output::utc(origin.at)

@@ -50,8 +50,11 @@ pub async fn run(
             },
         };
         last = Some(held.clone());
-        daemon.report_part(&held).await?;
-        match daemon.keep(&mut settings, held).await {
+        let kept = match daemon.begin_part(&settings) {
+            Ok(()) => daemon.keep(&mut settings, held).await,
+            Err(error) => Err(error),
+        };
+        match kept {
             Ok(()) => break,
             // A store that another replica took, or whose database is away, can be had again.
             Err(error) if settings.store.path.is_shared() && standby::is_lost(&error) => {
@@ -243,12 +246,7 @@ impl<'g> Daemon<'g> {
                 }
             };
             let standby = match opened {
-                Ok(store) => {
-                    if let Some(cluster) = &self.handles.cluster {
-                        cluster.note(None);
-                    }
-                    return Ok(Some(store));
-                }
+                Ok(store) => return Ok(Some(store)),
                 Err(StoreError::InUse { other, .. }) => {
                     Standby { why: format!("{other} holds the lease"), is_ready: true }
                 }
@@ -263,7 +261,7 @@ impl<'g> Daemon<'g> {
                 shown.clone_from(why);
             }
             if let Some(cluster) = &self.handles.cluster {
-                cluster.note(Some(standby));
+                cluster.stand_by(standby);
             }
             sleep(POLL).await;
         }
@@ -284,27 +282,28 @@ impl<'g> Daemon<'g> {
         let _ = sd_notify::notify(&[NotifyState::Ready]);
     }
 
-    /// Says if this replica is the active one of several, or goes on without the database.
-    async fn report_part(&self, store: &Arc<dyn Store>) -> anyhow::Result<()> {
-        let Some(cluster) = &self.handles.cluster else { return Ok(()) };
-        let fact = store.fact(Alone::FACT).await?;
-        let alone = fact.and_then(|fact| Alone::from_fact(&fact)).filter(|(_, until)| until.is_none());
-        let alone = alone.map(|(alone, _)| alone);
+    /// Begins to send, as the active replica of several or alone, and says so.
+    fn begin_part(&self, settings: &Settings) -> anyhow::Result<()> {
+        let (Some(cluster), Some(database)) = (&self.handles.cluster, settings.store.path.database()) else {
+            return Ok(());
+        };
+        let alone = database.alone()?;
         match &alone {
             Some(Alone { since, who, reason }) => {
                 let (since, reason) = (output::utc(*since), reason.as_deref().unwrap_or("none given"));
-                tracing::warn!(since, who, reason, "running alone on the copy of the store, without the database");
+                let message = "running alone on the copy of the store, without the database";
+                tracing::warn!(since, who, reason, "{message}");
             }
             None => tracing::info!("this replica holds the lease"),
         }
-        cluster.note_alone(alone);
+        cluster.begin(alone);
         Ok(())
     }
 
     /// Gives up what belongs to the store that was lost.
     async fn let_go(&mut self, error: &anyhow::Error) {
         if let Some(cluster) = &self.handles.cluster {
-            cluster.note(Some(Standby { why: format!("{error:#}"), is_ready: false }));
+            cluster.stand_by(Standby { why: format!("{error:#}"), is_ready: false });
         }
         self.notifications.stop().await;
         self.claims = None;

@@ -53,7 +53,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         let _ = sd_notify::notify(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
     }
     load::check_accept_empty(&settings, arguments.accept_empty_store)?;
-    if arguments.alone.apply(&settings, &global)? {
+    if arguments.alone.follow(&settings, &global)? {
         return Ok(OK);
     }
     let store = match settings.store.path.is_shared() {

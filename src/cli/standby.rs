@@ -7,16 +7,18 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use crate::settings::Settings;
-use crate::store::{Store, StoreError};
+use crate::store::postgres::Postgres;
+use crate::store::{Location, Store, StoreError};
 
 /// Opens the store on a thread of its own, which the end of the process does not wait for.
 pub fn open(settings: &Settings) -> oneshot::Receiver<Result<Arc<dyn Store>, StoreError>> {
     let (send, opened) = oneshot::channel();
-    let (path, owner) = (settings.store.path.clone(), settings.owner());
+    let owner = settings.owner();
+    let location = settings.store.path.database().map(Postgres::of_replica);
     // Without a thread the channel closes, and the next attempt follows.
     let _ = std::thread::Builder::new().name("lease".to_owned()).spawn(move || {
         // A store that nobody waits for is closed, and its lease released.
-        drop(send.send(path.location().open(Some(&owner))));
+        drop(send.send(location.map_or(Err(StoreError::Closed), |location| location.open(Some(&owner)))));
     });
     opened
 }
@@ -39,6 +41,7 @@ pub fn is_temporary(error: &StoreError) -> bool {
             | StoreError::Closed
             | StoreError::Rewound { .. }
             | StoreError::Returned { .. }
+            | StoreError::Diverged { .. }
     )
 }
 

@@ -189,9 +189,10 @@ pub enum StoreError {
     },
     /// The database was written after a copy that was used alone.
     #[error(
-        "the database {path} was written by {other} after the copy {copy}, which this replica used alone, so \
-         nothing is sent from here (hint: rtconfd override list shows the overrides of the copy: note those \
-         that are to last, move the copy away, start rtconfd and set them again)"
+        "the database {path} is not as it was when {copy} was copied, which this replica used alone: {} wrote \
+         it since; nothing is sent from here (hint: rtconfd override list shows the overrides of the copy: note \
+         those that are to last, move the copy away, and set them again)",
+        if other.is_empty() { "another program" } else { other }
     )]
     Diverged {
         /// The database.
@@ -212,6 +213,20 @@ pub enum StoreError {
     /// The writer stopped after an earlier failure.
     #[error("the store was closed after an earlier failure")]
     Closed,
+}
+
+impl StoreError {
+    /// Returns what happened, without its consequences for a store that is written.
+    pub(super) fn cause(&self) -> String {
+        match self {
+            Self::Failed { error, hint: Some(hint), .. } => format!("{error} (hint: {hint})"),
+            Self::Failed { error, .. } | Self::Io { error, .. } | Self::Unreachable { error, .. } => {
+                error.clone()
+            }
+            Self::InUse { other, .. } => format!("{other} uses it"),
+            error => error.to_string(),
+        }
+    }
 }
 
 /// Returns the remedy for a store that another process writes.

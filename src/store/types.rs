@@ -57,6 +57,10 @@ pub struct Origin {
     pub(in crate::store) store: String,
     /// The number of the lease in which it was copied.
     pub(in crate::store) epoch: i64,
+    /// The id of that lease.
+    pub(in crate::store) lease: String,
+    /// The host and process that held it.
+    pub(in crate::store) described: String,
     /// The number of the last transaction that it has.
     pub(in crate::store) commits: i64,
     /// The time of that transaction.

@@ -46,20 +46,24 @@ impl Cluster {
         Self { relay, standby: Arc::new(watch::Sender::new(Some(standby))), alone: Arc::default() }
     }
 
-    /// Notes why this replica stands by; `None` once it is active.
-    pub fn note(&self, standby: Option<Standby>) {
-        self.relay.set_active(standby.is_none());
-        self.standby.send_replace(standby);
+    /// Notes that this replica stands by.
+    pub fn stand_by(&self, why: Standby) {
+        self.relay.set_active(false);
+        self.standby.send_replace(Some(why));
+    }
+
+    /// Notes that this replica sends: as the active one, or alone without the database.
+    ///
+    /// Alone it carries out no requests of other replicas: they may come when another one is active.
+    pub fn begin(&self, alone: Option<Alone>) {
+        self.relay.set_active(alone.is_none());
+        self.alone.send_replace(alone);
+        self.standby.send_replace(None);
     }
 
     /// Returns why this replica stands by; `None` while it is active.
     pub fn standby(&self) -> Option<Standby> {
         self.standby.borrow().clone()
-    }
-
-    /// Notes that this replica goes on without the database; `None` once it does not.
-    pub fn note_alone(&self, alone: Option<Alone>) {
-        self.alone.send_replace(alone);
     }
 
     /// Returns the decision, while this replica goes on without the database.

@@ -93,6 +93,7 @@ impl General {
     pub(super) fn needs_a_person(&self) -> bool {
         self.held.is_some()
             || self.withheld.is_some()
+            || self.alone.as_ref().is_some_and(|(_, until)| until.is_none())
             || !self.rollout["stopped_at"].is_null()
             || has_failed(&self.reload)
     }

@@ -5,22 +5,28 @@
 //! tell. So nothing is merged by guess.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::clock::{Clock, WallClock};
 use crate::limits::replicas::POLL;
 use crate::store::sql::{self, Session, Trust, params};
+use crate::store::sqlite;
 use crate::store::{Alone, Origin, Owner, Store, StoreError};
 
 use super::Postgres;
 use super::lease::Leased;
 use super::location::{number_on, on_thread};
 
+/// Attempts to put the rows back that failed in a row.
+static FAILED_RETURNS: AtomicU32 = AtomicU32::new(0);
+
 impl Postgres {
     /// Returns the decision to use the copy alone, as long as its rows are not back.
     ///
-    /// A copy that cannot be read does not keep anybody from the database.
-    pub fn alone(&self) -> Option<Alone> {
-        self.origin().ok().flatten()?.alone
+    /// # Errors
+    /// A copy that cannot be read: it may tell that this replica ran alone.
+    pub fn alone(&self) -> Result<Option<Alone>, StoreError> {
+        Ok(self.origin()?.and_then(|origin| origin.alone))
     }
 
     /// Returns where the copy comes from; `None` if there is none.
@@ -46,8 +52,11 @@ impl Postgres {
     pub fn decide(&self, alone: &Alone) -> Result<(), StoreError> {
         let mut copy = self.copy().open()?;
         let origin = copy.origin()?.ok_or(StoreError::Closed)?;
-        copy.note(&Origin { alone: Some(alone.clone()), ..origin })?;
-        copy.transact(&mut |session| note_fact(session, &alone.to_fact(None)))
+        let decided = Origin { alone: Some(alone.clone()), ..origin };
+        copy.transact(&mut |session| {
+            sqlite::note(session, &decided)?;
+            note_fact(session, &alone.to_fact(None))
+        })
     }
 
     /// Opens the copy as the store, until the database answers.
@@ -55,12 +64,17 @@ impl Postgres {
         let trust = Trust::until_withdrawn(StoreError::Returned { path: self.path() });
         let (withdrawal, database) = (trust.withdrawal(), self.clone());
         let store = self.copy().open()?.into_store(owner, trust)?;
+        // A database that answers and does not take the rows must not keep this replica from working.
+        let mut pause = POLL * (1 << FAILED_RETURNS.load(Ordering::SeqCst).min(6));
         let watch = move || {
             while withdrawal.is_of_use() {
-                std::thread::sleep(POLL);
-                if database.connect().is_ok_and(|found| found.is_some()) {
-                    withdrawal.withdraw();
-                    return;
+                std::thread::sleep(pause);
+                pause = POLL;
+                match database.connect() {
+                    // An empty database is not the one that is missing.
+                    Err(StoreError::Unreachable { .. }) | Ok(None) => {}
+                    // Another replica may reach a database that refuses this one.
+                    Err(_) | Ok(Some(_)) => return withdrawal.withdraw(),
                 }
             }
         };
@@ -77,12 +91,17 @@ impl Postgres {
         let mut copy = file.open()?;
         let mut origin = copy.origin()?.ok_or(StoreError::Closed)?;
         let (connection, meta) = self.connect_to_write(false)?;
+        FAILED_RETURNS.fetch_add(1, Ordering::SeqCst);
         let (from, mut rows) = (origin.clone(), 0);
         let leased = Leased::come_back(
             connection,
             (meta.store, meta.terms),
             (&file.shown(), &from),
-            |lease, session| {
+            |held, lease, session| {
+                // After an attempt whose answer was lost, the database has its lease.
+                origin.epoch = held.epoch;
+                origin.lease = held.holder.clone().unwrap_or(origin.lease.clone());
+                origin.commits = origin.commits.max(held.commits);
                 origin.returning = Some(lease.to_owned());
                 copy.note(&origin)?;
                 rows = sql::put_back(session, |take| copy.rows(take))?;
@@ -91,11 +110,20 @@ impl Postgres {
             },
         )?;
         copy.note(&Origin { returning: None, alone: None, ..origin })?;
+        FAILED_RETURNS.store(0, Ordering::SeqCst);
         tracing::info!(
             since = %alone.since.format("%FT%TZ"), who = alone.who, rows,
             "the database has what this replica did alone"
         );
         Ok(leased)
+    }
+
+    /// Takes a decision back that was made while the lease was taken: the copy was not used.
+    pub(super) fn forget_decision(&self) -> Result<(), StoreError> {
+        let mut copy = self.copy().open()?;
+        let origin = copy.origin()?.ok_or(StoreError::Closed)?;
+        tracing::warn!("the database answered at the moment of the decision to run alone: it has no effect");
+        copy.note(&Origin { alone: None, ..origin })
     }
 }
 

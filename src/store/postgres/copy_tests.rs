@@ -43,6 +43,8 @@ struct Case {
     /// PATCHes without an outcome, and those that failed, by owner.
     open: [Vec<(i64, usize)>; 2],
     failed: [Vec<(i64, usize)>; 2],
+    /// The PATCHes that were intended, without those that were tried again.
+    intents: usize,
 }
 
 impl Case {
@@ -50,11 +52,22 @@ impl Case {
         let (server, folder) = (Server::start(), tempfile::tempdir().unwrap());
         let database = server.create();
         let address = Address::new(&server.url(&database), None, None).unwrap();
-        let location = Postgres::new(&address, &folder.path().join("copy.sqlite"));
+        let location = Postgres::new(&address, &folder.path().join("copy.sqlite")).of_replica();
         location.create().unwrap();
         let random = Rng::with_seed(seed);
         let (open, failed) = Default::default();
-        Self { server, database, location, folder, random, minutes: 0, numbers: [0; 2], open, failed }
+        Self {
+            server,
+            database,
+            location,
+            folder,
+            random,
+            minutes: 0,
+            numbers: [0; 2],
+            open,
+            failed,
+            intents: 0,
+        }
     }
 
     fn copy(&self) -> PathBuf {
@@ -95,6 +108,22 @@ impl Case {
         };
         let second = first.owned_by(&other).await.unwrap();
         [first, second]
+    }
+
+    /// Works, runs alone by a decision, and notes a fact then; the database answers again.
+    async fn decided(&mut self) -> Connection {
+        let stores = self.open().await;
+        self.work(&stores, 30).await;
+        self.until_copied();
+        drop(stores);
+        self.server.stop("KILL");
+        let decision = Alone { since: self.now(), who: "anna".to_owned(), reason: None };
+        self.location.decide(&decision).unwrap();
+        let alone = self.open().await;
+        alone[0].set_fact("held", Some("alone".to_owned())).await.unwrap();
+        drop(alone);
+        self.server.start_again();
+        Connection::open(self.copy()).unwrap()
     }
 
     /// Returns why the store is not opened.
@@ -143,6 +172,7 @@ impl Case {
                 }
                 let again = self.failed[of].iter().position(|(_, page)| *page == number);
                 let again = again.map(|index| self.failed[of].swap_remove(index).0);
+                self.intents += usize::from(again.is_none());
                 let from = if self.random.bool() { Some(self.value()) } else { None };
                 let change = Change {
                     variable: seats(),
@@ -192,12 +222,13 @@ impl Case {
                 }
             }
             10 => {
+                let answer = if self.random.bool() { Answer::Reported } else { Answer::Restored };
                 let drift = Drift {
                     variable: seats(),
                     baseline: json!(1),
                     found: Some(self.value()),
                     desired: self.value(),
-                    answer: Answer::Reported,
+                    answer,
                 };
                 let drifts = if self.random.bool() { vec![drift] } else { Vec::new() };
                 store.note_drift(&page(number), drifts, None, at).await
@@ -274,14 +305,18 @@ async fn a_copy_reads_like_the_database_and_what_is_done_on_it_comes_back() {
         let before = of(&case);
         drop(alone);
         case.server.start_again();
+        let history = "SELECT string_agg(w::TEXT, '|' ORDER BY id) FROM rtconfd.writes AS w WHERE id <= 20;
+            SELECT string_agg(d::TEXT, '|' ORDER BY id) FROM rtconfd.drifts AS d WHERE ended_at < '2026-12-24T18:00Z'";
+        let kept = case.sql(history);
         drop(case.open().await);
-        assert_eq!(case.location.alone(), None);
+        assert_same(&kept, &case.sql(history), &format!("round {round}: the history"));
+        assert_eq!(case.location.alone().unwrap(), None);
         for (before, after) in before.iter().zip(of(&case)) {
             assert_same(before, &after, &format!("round {round}: the database"));
         }
     }
-    // Each PATCH of the history once, also those of the time alone and before.
-    assert_eq!(case.sql("SELECT count(*) - count(DISTINCT id) FROM rtconfd.writes"), "0");
+    // The history has each PATCH, also those of the times alone.
+    assert_eq!(case.sql("SELECT count(*) FROM rtconfd.writes"), case.intents.to_string());
     let changes = "SELECT count(*) FROM rtconfd.writes WHERE id NOT IN (SELECT write FROM rtconfd.changes)";
     assert_eq!(case.sql(changes), "0");
 }
@@ -305,39 +340,52 @@ async fn a_copy_has_a_transaction_whose_commit_was_not_confirmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_rows_come_back_once_more_if_the_answer_was_lost_and_never_after_another_replica() {
+async fn the_rows_come_back_once_after_attempts_that_failed() {
     let mut case = Case::new(8);
-    let stores = case.open().await;
-    case.work(&stores, 30).await;
-    case.until_copied();
-    drop(stores);
-    case.server.stop("KILL");
-    let decision = Alone { since: case.now(), who: "anna".to_owned(), reason: None };
-    case.location.decide(&decision).unwrap();
-    let alone = case.open().await;
-    let set = alone[0].set_fact("held", Some("alone".to_owned()));
-    set.await.unwrap();
-    drop(alone);
-    case.server.start_again();
-    // As after a commit without an answer: the copy noted the new lease, and the database has it.
-    let copy = Connection::open(case.copy()).unwrap();
-    copy.execute("UPDATE origin SET new_lease = 'ours'", []).unwrap();
-    case.sql("UPDATE rtconfd.lease SET holder = 'ours', epoch = epoch + 1, commits = commits + 1");
+    let copy = case.decided().await;
+    // The first attempt is refused.
+    case.sql(
+        "CREATE FUNCTION rtconfd.fail() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no'; END$$;
+            CREATE TRIGGER never BEFORE INSERT OR UPDATE ON rtconfd.facts
+                FOR EACH ROW WHEN (NEW.name = 'alone') EXECUTE FUNCTION rtconfd.fail()",
+    );
+    assert!(case.refused().contains("failed: no"), "{}", case.refused());
+    // Of the second one only the answer is lost, and the third one is refused.
+    let lease: String = copy.query_row("SELECT new_lease FROM origin", [], |row| row.get(0)).unwrap();
+    case.sql(&format!(
+        "UPDATE rtconfd.lease SET holder = '{lease}', epoch = epoch + 1, commits = commits + 1"
+    ));
+    assert!(case.refused().contains("failed: no"), "{}", case.refused());
+    case.sql("DROP TRIGGER never ON rtconfd.facts");
     let back = case.open().await;
     assert_eq!(back[0].fact("held").await.unwrap().as_deref(), Some("alone"));
-    drop(back);
-    // Another replica took the lease after it.
-    copy.execute("UPDATE origin SET new_lease = 'ours', since = '2026-12-24T17:00:00Z', who = 'anna'", [])
-        .unwrap();
-    case.sql("UPDATE rtconfd.lease SET holder = NULL, described = 'process 1 on other', epoch = epoch + 1");
-    assert!(
-        case.refused().contains("was written by process 1 on other after the copy"),
-        "{}",
-        case.refused()
-    );
-    // A store that was moved or created anew is another one.
-    case.sql("UPDATE rtconfd.meta SET store = gen_random_uuid()");
-    case.sql("UPDATE rtconfd.lease SET epoch = 1, commits = 0");
-    copy.execute("UPDATE origin SET epoch = 1, new_lease = NULL", []).unwrap();
-    assert!(case.refused().contains("after the copy"), "{}", case.refused());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rows_never_come_back_after_another_replica() {
+    let mut case = Case::new(9);
+    let _copy = case.decided().await;
+    let lease = case.sql("SELECT epoch || ' ' || commits FROM rtconfd.lease");
+    let (epoch, commits) = lease.split_once(' ').unwrap();
+    let commits: i64 = commits.parse().unwrap();
+    // The database lost transactions, so another replica got the number of the copied lease.
+    for holder in ["'other'", "NULL"] {
+        case.sql(&format!(
+            "UPDATE rtconfd.lease SET holder = {holder}, described = 'process 1 on other',
+                epoch = {epoch}, commits = {}",
+            commits - 1
+        ));
+        assert!(case.refused().contains("process 1 on other wrote it since"), "{}", case.refused());
+    }
+    case.sql(&format!(
+        "UPDATE rtconfd.lease SET holder = 'other', epoch = epoch + 1, commits = {}",
+        commits + 1
+    ));
+    assert!(case.refused().contains("process 1 on other wrote it since"), "{}", case.refused());
+    // A store that was created anew is another one, too.
+    case.sql(&format!(
+        "UPDATE rtconfd.meta SET store = gen_random_uuid();
+            UPDATE rtconfd.lease SET holder = NULL, described = '', epoch = {epoch}, commits = {commits}"
+    ));
+    assert!(case.refused().contains("another program wrote it since"), "{}", case.refused());
 }

@@ -4,17 +4,16 @@
 //! The copy has the rows that are more than history. It follows each transaction within moments; what
 //! happens to it never delays or ends the work of the replica.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use crate::clock::{Clock, WallClock};
 use crate::limits::replicas::{COPY_RETRY, READING_TIMEOUT};
 use crate::store::sql::{self, Database, Job, Recording, Session, Statement};
-use crate::store::sqlite::{self, CopyFile};
+use crate::store::sqlite::{self, CopyFile, OpenCopy};
 use crate::store::{Origin, StoreError};
 
 use super::address::Address;
@@ -24,15 +23,21 @@ use super::lease::{self, Leased};
 /// The database of the active replica, with its copy.
 pub(super) struct Copying {
     leased: Leased,
-    /// None once the store was given up.
+    /// None without a thread.
     copier: Option<Copier>,
 }
 
 impl Copying {
     /// Starts to keep a copy.
     pub(super) fn new(leased: Leased, address: &Address, copy: &Path) -> Self {
-        let (store, epoch) = leased.identity();
-        let of = Source { address: address.clone(), store: store.to_owned(), epoch, copy: copy.to_owned() };
+        let (store, epoch, lease) = leased.identity();
+        let of = Source {
+            address: address.clone(),
+            store: store.to_owned(),
+            epoch,
+            lease: lease.to_owned(),
+            copy: copy.to_owned(),
+        };
         Self { copier: Copier::start(of), leased }
     }
 
@@ -71,7 +76,9 @@ impl Database for Copying {
 
     fn abandon(&mut self) {
         self.leased.abandon();
-        self.copier = None;
+        if let Some(copier) = &mut self.copier {
+            copier.end();
+        }
     }
 }
 
@@ -81,82 +88,106 @@ struct Transaction {
     statements: Vec<Statement>,
 }
 
-/// The thread that writes the copy. Dropping it lets the thread finish what is complete.
+/// Transactions that wait for the thread: a disk that hangs must not take the memory.
+const WAITING: usize = 10_000;
+/// The longest wait for a thread that is to end.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+/// The most by which the pause between two attempts grows.
+const MOST_PAUSES: u32 = 60;
+
+/// The thread that writes the copy.
 struct Copier {
-    transactions: Option<Sender<Transaction>>,
-    thread: Option<JoinHandle<()>>,
-    phase: Arc<AtomicU8>,
+    transactions: Option<SyncSender<Transaction>>,
+    /// Closed once the thread has ended.
+    ended: Receiver<()>,
+    state: Arc<AtomicU8>,
 }
 
-/// The phases of the thread.
-mod phase {
-    /// It waits, or reads the whole store, which may take long.
-    pub(super) const COPYING: u8 = 0;
-    /// It follows.
-    pub(super) const FOLLOWING: u8 = 1;
-    /// It is to stop before it follows.
-    pub(super) const STOPPING: u8 = 2;
-}
+/// The thread reads the whole store, which may take long, or waits to do so.
+const COPYING: u8 = 0;
+/// The thread follows the transactions.
+const FOLLOWING: u8 = 1;
+/// The thread is to end before it follows.
+const STOPPING: u8 = 2;
 
 /// What is copied, and where to.
 struct Source {
     address: Address,
     store: String,
     epoch: i64,
-    copy: std::path::PathBuf,
+    lease: String,
+    copy: PathBuf,
 }
 
 impl Copier {
     /// Starts the thread; without one there is no copy.
     fn start(of: Source) -> Option<Self> {
-        let (send, transactions) = mpsc::channel();
-        let phase = Arc::new(AtomicU8::new(phase::COPYING));
-        let seen = phase.clone();
-        let thread = std::thread::Builder::new().name("copy".to_owned()).spawn(move || {
-            let mut reported = String::new();
-            while let Err(error) = keep_up(&of, &transactions, &seen) {
-                if seen.swap(phase::COPYING, Ordering::SeqCst) == phase::STOPPING {
-                    return;
-                }
-                let error = error.to_string();
-                if error != reported {
-                    let copy = of.copy.display().to_string();
-                    tracing::warn!(copy, error, "without a copy of the store, run --alone is not possible");
-                    reported = error;
-                }
-                if !pause(&transactions) {
-                    return;
-                }
-            }
-        });
-        let thread = thread.ok()?;
-        Some(Self { transactions: Some(send), thread: Some(thread), phase })
+        let (send, transactions) = mpsc::sync_channel(WAITING);
+        let (ends, ended) = mpsc::channel();
+        let state = Arc::new(AtomicU8::new(COPYING));
+        let thread_state = state.clone();
+        let work = move || {
+            keep_trying(&of, &transactions, &thread_state);
+            drop(ends);
+        };
+        std::thread::Builder::new().name("copy".to_owned()).spawn(work).ok()?;
+        Some(Self { transactions: Some(send), ended, state })
     }
 
     fn pass_on(&self, transaction: Transaction) {
         if let Some(transactions) = &self.transactions {
-            // The thread ends only after the channel.
-            let _ = transactions.send(transaction);
+            // The thread notices one that is missing, and begins anew.
+            let _ = transactions.try_send(transaction);
         }
+    }
+
+    /// Lets the thread store what waits, and end.
+    fn end(&mut self) {
+        drop(self.transactions.take());
+        let _ = self.state.compare_exchange(COPYING, STOPPING, Ordering::SeqCst, Ordering::SeqCst);
     }
 }
 
 impl Drop for Copier {
     fn drop(&mut self) {
-        drop(self.transactions.take());
-        let is_copying = self
-            .phase
-            .compare_exchange(phase::COPYING, phase::STOPPING, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok();
-        if let (false, Some(thread)) = (is_copying, self.thread.take()) {
-            let _ = thread.join();
+        self.end();
+        if self.state.load(Ordering::SeqCst) == FOLLOWING {
+            // It is closed, and nothing is ever sent.
+            let _ = self.ended.recv_timeout(LAST_WAIT);
         }
     }
 }
 
+/// Keeps the copy, and begins anew after each failure.
+fn keep_trying(of: &Source, transactions: &Receiver<Transaction>, state: &AtomicU8) {
+    let (mut reported, mut pauses) = (None, 1);
+    loop {
+        let began = || {
+            if reported.take().is_some() {
+                tracing::info!(copy = %of.copy.display(), "the copy of the store is kept again");
+            }
+            pauses = 1;
+        };
+        let Err(error) = keep_up(of, transactions, state, began) else { return };
+        if state.swap(COPYING, Ordering::SeqCst) == STOPPING {
+            return;
+        }
+        let why = error.cause();
+        if reported.as_ref() != Some(&why) {
+            let message = "without a copy of the store, run --alone is not possible";
+            tracing::warn!(copy = %of.copy.display(), why, "{message}");
+            reported = Some(why);
+        }
+        if !pause(transactions, COPY_RETRY * pauses) {
+            return;
+        }
+        pauses = (2 * pauses).min(MOST_PAUSES);
+    }
+}
+
 /// Lets transactions pass for a while; returns false at their end.
-fn pause(transactions: &Receiver<Transaction>) -> bool {
-    let until = WallClock.uptime() + COPY_RETRY;
+fn pause(transactions: &Receiver<Transaction>, length: Duration) -> bool {
+    let until = WallClock.uptime() + length;
     loop {
         match transactions.recv_timeout(until.saturating_sub(WallClock.uptime())) {
             Ok(_) => {}
@@ -185,42 +216,22 @@ fn check_rights(connection: &mut Connection) -> Result<(), StoreError> {
 }
 
 /// Copies the store, and follows its transactions until there are no more.
-fn keep_up(of: &Source, transactions: &Receiver<Transaction>, seen: &AtomicU8) -> Result<(), StoreError> {
+///
+/// `began` is called once the copy is complete.
+fn keep_up(
+    of: &Source,
+    transactions: &Receiver<Transaction>,
+    state: &AtomicU8,
+    began: impl FnOnce(),
+) -> Result<(), StoreError> {
     let file = CopyFile::new(&of.copy, &of.address.to_string());
     let failed = |error: &str| StoreError::Failed { path: file.shown(), error: error.to_owned(), hint: None };
-    let mut copy = file.open_anew()?;
-    let mut connection = Connection::open(&of.address)?.with_limit(READING_TIMEOUT);
-    connection.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-    // The first query fixes what all others see.
-    let held = lease::read(&mut connection)?;
-    if held.epoch != of.epoch {
-        return Err(StoreError::TakenOver { path: of.address.to_string(), other: held.described });
-    }
-    check_rights(&mut connection)?;
-    let mut origin = Origin {
-        store: of.store.clone(),
-        epoch: of.epoch,
-        commits: held.commits,
-        at: WallClock.now(),
-        returning: None,
-        alone: None,
-    };
-    copy.transact(&mut |session| {
-        sql::clear(session)?;
-        let mut writing = sql::Writing::new(session, false);
-        sql::read_current(&mut connection, &mut |row| match seen.load(Ordering::SeqCst) {
-            phase::STOPPING => Err(StoreError::Closed),
-            _ => writing.take(row),
-        })?;
-        writing.end()?;
-        sqlite::note(session, &origin)
-    })?;
-    drop(connection);
-    let begun = seen.compare_exchange(phase::COPYING, phase::FOLLOWING, Ordering::SeqCst, Ordering::SeqCst);
-    if begun.is_err() {
+    let mut copy = open(&file)?;
+    let mut origin = copy_all(of, &mut copy, state)?;
+    if state.compare_exchange(COPYING, FOLLOWING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
         return Err(StoreError::Closed);
     }
-    tracing::debug!(copy = file.shown(), "the copy of the store is complete");
+    began();
     while let Ok(first) = transactions.recv() {
         let waiting: Vec<Transaction> =
             std::iter::once(first).chain(std::iter::from_fn(|| transactions.try_recv().ok())).collect();
@@ -229,7 +240,7 @@ fn keep_up(of: &Source, transactions: &Receiver<Transaction>, seen: &AtomicU8) -
                 match number - origin.commits {
                     // The copy was made after it.
                     ..1 => continue,
-                    1 => sql::run_again(session, statements)?,
+                    1 => sql::replay(session, statements)?,
                     _ => return Err(failed("it lacks a transaction")),
                 }
                 origin.commits = *number;
@@ -239,4 +250,50 @@ fn keep_up(of: &Source, transactions: &Receiver<Transaction>, seen: &AtomicU8) -
         })?;
     }
     Ok(())
+}
+
+/// Opens the copy, which the thread of an earlier lease may still be writing.
+fn open(file: &CopyFile) -> Result<OpenCopy, StoreError> {
+    let until = WallClock.uptime() + LAST_WAIT;
+    loop {
+        match file.open_anew() {
+            Err(StoreError::InUse { .. }) if WallClock.uptime() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Replaces the copy by what the database has now; returns where it comes from.
+fn copy_all(of: &Source, copy: &mut OpenCopy, state: &AtomicU8) -> Result<Origin, StoreError> {
+    let mut connection = Connection::open(&of.address)?.with_limit(READING_TIMEOUT);
+    connection.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+    // The first query fixes what all others see.
+    let held = lease::read(&mut connection)?;
+    if held.epoch != of.epoch {
+        return Err(StoreError::TakenOver { path: of.address.to_string(), other: held.described });
+    }
+    check_rights(&mut connection)?;
+    let origin = Origin {
+        store: of.store.clone(),
+        epoch: of.epoch,
+        lease: of.lease.clone(),
+        described: held.described,
+        commits: held.commits,
+        at: WallClock.now(),
+        returning: None,
+        alone: None,
+    };
+    copy.transact(&mut |session| {
+        sql::clear(session)?;
+        let mut writing = sql::Writing::new(session, false);
+        sql::read_current(&mut connection, &mut |row| match state.load(Ordering::SeqCst) {
+            STOPPING => Err(StoreError::Closed),
+            _ => writing.take(row),
+        })?;
+        writing.end()?;
+        sqlite::note(session, &origin)
+    })?;
+    Ok(origin)
 }

@@ -9,7 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::{Clock, WallClock};
-use crate::limits::replicas::{HEARTBEAT, LEASE, LEASE_MARGIN, POLL, RENEWALS};
+use crate::limits::replicas::{
+    DATABASE_TIMEOUT, HEARTBEAT, LEASE, LEASE_MARGIN, POLL, READING_TIMEOUT, RENEWALS,
+};
 use crate::store::sql::{Database, Job, Session, Trust, params};
 use crate::store::{Origin, StoreError};
 
@@ -134,7 +136,7 @@ impl Leased {
 
     /// Takes the lease if nobody wrote the store after a copy, and puts the rows of the copy back.
     ///
-    /// `put_back` gets the id of the new lease, before the transaction is committed.
+    /// `put_back` gets the lease as found and the id of the new one, before the transaction is committed.
     ///
     /// # Errors
     /// [`StoreError::Diverged`] if the store was written; those of the database and of `put_back`.
@@ -142,18 +144,31 @@ impl Leased {
         connection: Connection,
         (store, terms): (String, Terms),
         (copy, from): (&str, &Origin),
-        put_back: impl FnOnce(&str, &mut dyn Session) -> Result<(), StoreError>,
+        put_back: impl FnOnce(&Held, &str, &mut dyn Session) -> Result<(), StoreError>,
     ) -> Result<Self, StoreError> {
-        let mut connection = connection;
+        let mut connection = connection.with_limit(READING_TIMEOUT);
         let held = read(&mut connection)?;
-        let is_as_copied = store == from.store && held.epoch == from.epoch && held.commits <= from.commits;
+        let path = connection.path().to_owned();
+        // A database that lost transactions gives the same numbers to another lease.
+        let is_copied_lease = match &held.holder {
+            Some(holder) => *holder == from.lease,
+            None => held.described == from.described,
+        };
+        let is_as_copied = store == from.store
+            && held.epoch == from.epoch
+            && held.commits <= from.commits
+            && is_copied_lease;
         // The answer to an earlier attempt was lost, and nobody took the lease since.
         let is_ours = from.returning.is_some() && held.holder == from.returning;
         if !is_as_copied && !is_ours {
-            let (path, copy) = (connection.path().to_owned(), copy.to_owned());
-            return Err(StoreError::Diverged { path, copy, other: held.described });
+            return Err(StoreError::Diverged { path, copy: copy.to_owned(), other: held.described });
         }
-        let (epoch, commits) = (held.epoch + 1, held.commits.max(from.commits) + 1);
+        let commits = held.commits.max(from.commits);
+        if commits < seen(&store).1 {
+            // Neither has what this process stored.
+            return Err(StoreError::Rewound { path, lost: seen(&store).1 - commits });
+        }
+        let (epoch, commits) = (held.epoch + 1, commits + 1);
         let id = id_of(&store, epoch);
         connection.batch("BEGIN")?;
         let take = "UPDATE rtconfd.lease SET holder = ?1, described = ?2, epoch = ?3, commits = ?4
@@ -163,21 +178,22 @@ impl Leased {
         let params = params![id, ours, epoch, commits, held.epoch, held.commits];
         if session.execute(take, params)? == 0 {
             return Err(StoreError::Unreachable {
-                path: connection.path().to_owned(),
+                path,
                 error: "another replica took the lease at the same time".to_owned(),
             });
         }
-        put_back(&id, &mut connection)?;
+        put_back(&held, &id, &mut connection)?;
         let sent = WallClock.uptime();
         connection.batch("COMMIT")?;
         note_commits(connection.path(), &store, (0, 0), (epoch, commits))?;
         let trust = Trust::until(sent + terms.length, connection.path());
+        let connection = connection.with_limit(DATABASE_TIMEOUT);
         Ok(Self { connection, store, id, epoch, terms, trust, renewed: sent, commits })
     }
 
-    /// Returns the store and the number of the lease.
-    pub(super) fn identity(&self) -> (&str, i64) {
-        (&self.store, self.epoch)
+    /// Returns the store, and the number and the id of the lease.
+    pub(super) fn identity(&self) -> (&str, i64, &str) {
+        (&self.store, self.epoch, &self.id)
     }
 
     /// Returns the number of the last transaction.
@@ -296,6 +312,8 @@ impl Database for Leased {
             });
         // A lease that was not released is taken over after its time.
         if let Err(error) = released {
+            // It may have been released: only the answer is missing.
+            self.commits += 1;
             tracing::warn!(%error, "the lease was not released");
         }
     }

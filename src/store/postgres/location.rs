@@ -23,14 +23,21 @@ use super::relay::Worker;
 #[derive(Clone, Debug)]
 pub struct Postgres {
     address: Address,
-    /// The file in which the active replica keeps a copy.
+    /// The file of the copy.
     copy: PathBuf,
+    /// True for a replica, which keeps the copy while it is active.
+    is_replica: bool,
 }
 
 impl Postgres {
     /// Names the store of a database, and the file of its copy.
     pub fn new(address: &Address, copy: &Path) -> Self {
-        Self { address: address.clone(), copy: copy.to_owned() }
+        Self { address: address.clone(), copy: copy.to_owned(), is_replica: false }
+    }
+
+    /// Names the store of a replica, which keeps a copy while it is active.
+    pub fn of_replica(self) -> Self {
+        Self { is_replica: true, ..self }
     }
 
     pub(super) fn path(&self) -> String {
@@ -51,7 +58,7 @@ impl Postgres {
 
     /// Takes the lease, also of a store that was moved if `is_moving`.
     fn acquire(&self, is_moving: bool) -> Result<Leased, StoreError> {
-        if self.alone().is_some() {
+        if self.alone()?.is_some() {
             let other = "a replica that went on alone; rtconfd run puts back what it did".to_owned();
             return Err(StoreError::InUse { path: self.path(), other });
         }
@@ -74,10 +81,13 @@ impl Postgres {
         }
     }
 
-    /// Writes the store with a lease, and keeps a copy.
+    /// Writes the store with a lease.
     fn writer(&self, leased: Leased, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
         let trust = leased.trust();
-        let database = Box::new(Copying::new(leased, &self.address, &self.copy));
+        let database: Box<dyn Database> = match self.is_replica {
+            true => Box::new(Copying::new(leased, &self.address, &self.copy)),
+            false => Box::new(leased),
+        };
         let writer = Writer::new(database, owner, Some(trust), |database| {
             Queue::start(database)
                 .map_err(|error| StoreError::Io { path: self.path(), error: error.to_string() })
@@ -92,7 +102,7 @@ impl Postgres {
 
 impl Location for Postgres {
     fn read(&self, owner: Option<&Owner>) -> Result<Option<Box<dyn Reading>>, StoreError> {
-        if self.alone().is_some() {
+        if self.alone()?.is_some() {
             return self.copy().read(owner).map(Some);
         }
         let Some((connection, meta)) = on_thread(|| self.connect())? else { return Ok(None) };
@@ -106,7 +116,13 @@ impl Location for Postgres {
 
     fn open(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
         on_thread(|| {
-            let Some(alone) = self.alone() else { return self.writer(self.acquire(false)?, owner) };
+            let Some(alone) = self.alone()? else {
+                let leased = self.acquire(false)?;
+                if self.alone()?.is_some() {
+                    self.forget_decision()?;
+                }
+                return self.writer(leased, owner);
+            };
             match self.come_back(&alone) {
                 Err(StoreError::Unreachable { .. }) => self.open_copy(owner),
                 leased => self.writer(leased?, owner),
@@ -176,7 +192,7 @@ impl Location for Postgres {
     }
 
     fn describe(&self, now: Instant) -> Result<Option<Description>, StoreError> {
-        if self.alone().is_some() {
+        if self.alone()?.is_some() {
             return self.copy().describe(now);
         }
         on_thread(|| {
@@ -199,10 +215,8 @@ impl Location for Postgres {
     }
 
     fn is_in_use(&self) -> bool {
-        match self.alone() {
-            Some(_) => self.copy().is_in_use(),
-            None => self.holder().is_some(),
-        }
+        let runs_alone = matches!(self.alone(), Ok(Some(_))) && self.copy().is_in_use();
+        runs_alone || self.holder().is_some()
     }
 
     fn is_large(&self) -> bool {

@@ -32,7 +32,7 @@ impl Case {
         let database = server.create();
         let address = Address::new(&server.url(&database), None, None).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let location = Postgres::new(&address, &folder.path().join("copy.sqlite"));
+        let location = Postgres::new(&address, &folder.path().join("copy.sqlite")).of_replica();
         location.create().unwrap();
         server.sql(&database, &format!("UPDATE rtconfd.meta SET lease_ms = {}", SHORT.as_millis()));
         Self { database, location, _folder: folder }

@@ -1,4 +1,5 @@
-//! Copies all rows from one database to another, whatever the two are.
+//! Copies rows from one database to another, whatever the two are: all of them to move a store, and those
+//! that are more than history to keep a copy, which may come back.
 
 use crate::model::Instant;
 use crate::store::StoreError;
@@ -48,7 +49,8 @@ macro_rules! current_changes {
 }
 const CURRENT_WRITES: &str = current_writes!();
 const CURRENT_CHANGES: &str = current_changes!();
-const CURRENT_DRIFTS: &str = "ended_at IS NULL";
+/// With the last number given: what happens on a copy gets the next one.
+const CURRENT_DRIFTS: &str = "ended_at IS NULL OR id = (SELECT max(id) FROM drifts)";
 const CURRENT_TEXTS: &str = concat!(
     "'#' || hash IN (SELECT before FROM changes WHERE ",
     current_changes!(),

@@ -24,7 +24,7 @@ pub use copy::Copied;
 pub(super) use copy::{NUMBERED, Writing, clear, has_rows, put_back, read_all, read_current, write_all};
 pub(super) use queue::{Database, Job, Queue};
 pub(super) use reading::{Connected, Reader};
-pub(super) use recording::{Recording, Statement, run_again};
+pub(super) use recording::{Recording, Statement, replay};
 pub(super) use summary::contents;
 pub(super) use trust::Trust;
 pub(super) use writer::Writer;

@@ -1,4 +1,4 @@
-//! Records the statements that change a database, to run them again on its copy.
+//! Records the statements that change a database, to replay them on its copy.
 
 use crate::store::StoreError;
 
@@ -69,11 +69,11 @@ fn table_of(sql: &str) -> Option<&str> {
     sql.strip_prefix("INSERT INTO ")?.split(' ').next()
 }
 
-/// Runs recorded statements on a copy.
+/// Replays recorded statements on a copy.
 ///
 /// Rows get the numbers that they have in the database: it never gives the number of a transaction that
 /// failed to another row, and the copy would.
-pub(in crate::store) fn run_again(
+pub(in crate::store) fn replay(
     session: &mut dyn Session,
     statements: &[Statement],
 ) -> Result<(), StoreError> {

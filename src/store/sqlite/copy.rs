@@ -17,6 +17,8 @@ const ORIGIN: &str = "CREATE TABLE IF NOT EXISTS origin (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     store TEXT NOT NULL,        -- the id of the store in the database
     epoch INTEGER NOT NULL,     -- the lease in which it was copied
+    lease TEXT NOT NULL,        -- the id of that lease
+    described TEXT NOT NULL,    -- the host and process that held it
     commits INTEGER NOT NULL,   -- the last transaction of that lease that it has
     at TEXT NOT NULL,           -- the time of that transaction
     new_lease TEXT,             -- the lease that began to put its rows back
@@ -50,14 +52,19 @@ impl CopyFile {
 
     /// Returns where the copy comes from, whatever its version; `None` if there is none.
     ///
+    /// A damaged one tells nothing, and is no reason to do without the database.
+    ///
     /// # Errors
     /// As all methods, a copy that cannot be read.
     pub(in crate::store) fn origin(&self) -> Result<Option<Origin>, StoreError> {
         if !self.path().exists() {
             return Ok(None);
         }
-        let connection = self.location.connect(self.path())?;
-        origin(&mut Statements::new(&connection, &self.location))
+        let found = self.location.connect(self.path());
+        match found.and_then(|file| origin(&mut Statements::new(&file, &self.location))) {
+            Err(StoreError::Damaged { .. } | StoreError::Foreign { .. }) => Ok(None),
+            found => found,
+        }
     }
 
     /// Opens the copy for reading.
@@ -111,7 +118,7 @@ impl CopyFile {
                 let lock = self.location.lock()?;
                 let aside = self.location.put_aside(self.path(), "unusable")?;
                 let (copy, aside) = (self.shown(), aside.display().to_string());
-                tracing::warn!(copy, aside, "the copy of the store was unusable: it is moved aside");
+                tracing::error!(copy, aside, "the copy of the store was unusable, and is moved aside");
                 if let Some(lock) = &lock {
                     lock.set_len(0).map_err(|error| self.location.io(error))?;
                 }
@@ -186,18 +193,20 @@ fn origin(session: &mut dyn Session) -> Result<Option<Origin>, StoreError> {
     if session.first::<i64>(is_made, &[])? == Some(0) {
         return Ok(None);
     }
-    let sql = "SELECT store, epoch, commits, at, new_lease, since, who, reason FROM origin";
+    let sql = "SELECT store, epoch, lease, described, commits, at, new_lease, since, who, reason FROM origin";
     let rows = session.rows(sql, &[], |row| {
-        let alone = match row.get::<Option<Instant>>(5)? {
-            Some(since) => Some(Alone { since, who: row.get(6)?, reason: row.get(7)? }),
+        let alone = match row.get::<Option<Instant>>(7)? {
+            Some(since) => Some(Alone { since, who: row.get(8)?, reason: row.get(9)? }),
             None => None,
         };
         Ok(Origin {
             store: row.get(0)?,
             epoch: row.get(1)?,
-            commits: row.get(2)?,
-            at: row.get(3)?,
-            returning: row.get(4)?,
+            lease: row.get(2)?,
+            described: row.get(3)?,
+            commits: row.get(4)?,
+            at: row.get(5)?,
+            returning: row.get(6)?,
             alone,
         })
     });
@@ -210,7 +219,9 @@ pub(in crate::store) fn note(session: &mut dyn Session, from: &Origin) -> Result
     let (since, who) = (alone.map(|alone| alone.since), alone.map(|alone| alone.who.clone()));
     let reason = alone.and_then(|alone| alone.reason.clone());
     let put = "INSERT OR REPLACE INTO origin
-        (one, store, epoch, commits, at, new_lease, since, who, reason) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let params = params![from.store, from.epoch, from.commits, from.at, from.returning, since, who, reason];
+        (one, store, epoch, lease, described, commits, at, new_lease, since, who, reason)
+        VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let Origin { store, epoch, lease, described, commits, at, returning, .. } = from;
+    let params = params![store, epoch, lease, described, commits, at, returning, since, who, reason];
     session.execute(put, params).map(drop)
 }

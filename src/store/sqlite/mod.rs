@@ -9,7 +9,7 @@ mod migrations;
 mod opening;
 mod session;
 
-pub(super) use copy::{CopyFile, note};
+pub(super) use copy::{CopyFile, OpenCopy, note};
 pub use location::Sqlite;
 pub use opening::in_place;
 
