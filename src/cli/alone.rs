@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::settings::Settings;
 use crate::store::postgres::Postgres;
-use crate::store::{Alone, StoreError};
+use crate::store::{Alone, Origin, StoreError};
 use crate::web::Daemon;
 
 use super::global::Global;
@@ -40,26 +40,52 @@ impl AloneArguments {
             bail!("--alone is for replicas that share a database\n  hint: leave it out: store.url is not set")
         };
         let runs_here = path.socket_base().is_some_and(|base| matches!(Daemon::at(base), Ok(Some(_))));
-        if database.alone()?.is_none() {
-            let failure = match database.reach() {
-                Err(StoreError::Unreachable { error, .. }) => error,
-                Err(error) => return Err(error.into()),
-                Ok(()) if self.yes && !runs_here => {
-                    tracing::warn!("--alone has no effect: the database answers");
-                    return Ok(false);
-                }
-                Ok(()) => bail!("--alone is not needed: the database answers\n  hint: leave it out"),
-            };
-            self.decide(&database, &failure, global)?;
+        let origin = database.origin()?;
+        if let Some(Origin { alone: Some(alone), .. }) =
+            origin.as_ref().filter(|origin| origin.is_followed(load::now()))
+        {
+            let decided = format!("it was decided already, at {} by {}", output::utc(alone.since), alone.who);
+            if !self.yes || runs_here {
+                bail!("{decided}\n  hint: rtconfd run follows it, and rtconfd status shows it")
+            }
+            return Ok(false);
         }
+        let failure = match database.reach() {
+            Err(StoreError::Unreachable { error, .. }) => error,
+            Err(error) => return Err(error.into()),
+            Ok(()) if self.yes && !runs_here => {
+                tracing::warn!("--alone has no effect: the database answers");
+                return Ok(false);
+            }
+            Ok(()) => bail!("--alone is not needed: the database answers\n  hint: leave it out"),
+        };
+        self.decide(&database, origin, &failure, global)?;
         if runs_here {
             output::remark("The rtconfd that runs here follows within seconds; its log says so.");
         }
         Ok(runs_here)
     }
 
-    fn decide(self, database: &Postgres, failure: &str, global: &Global) -> anyhow::Result<()> {
-        let Some(origin) = database.origin()? else {
+    fn decide(
+        self,
+        database: &Postgres,
+        origin: Option<Origin>,
+        failure: &str,
+        global: &Global,
+    ) -> anyhow::Result<()> {
+        let origin = match origin {
+            Some(Origin { refused: None, .. }) => origin.map(|origin| origin.at),
+            Some(_) => bail!(
+                "the copy of the store was used alone before, and the database refused it since another \
+                 replica had written\n  hint: move the copy away; rtconfd override list shows its overrides"
+            ),
+            None if database.has_copy() => bail!(
+                "the copy of the store is damaged or was not complete, and the database does not answer: \
+                 {failure}\n  hint: try this on the machines of the other replicas"
+            ),
+            None => None,
+        };
+        let Some(as_of) = origin else {
             bail!(
                 "this machine has no copy of the store, and the database does not answer: {failure}\n  hint: \
                  run this on the machine of the replica that was active last"
@@ -72,14 +98,15 @@ impl AloneArguments {
                  it, also overrides.\n  If another replica reaches the database, both send, \
                  and overwrite each other.\n  When the database answers again, it gets what was done here, \
                  unless another replica wrote it before.\n  hint: add --yes to decide it",
-                output::utc(origin.at)
+                output::utc(as_of)
             );
         }
         let who = load::who("run --alone", global);
         match database.decide(&Alone { since: load::now(), who, reason: self.reason }) {
-            Err(StoreError::InUse { other, .. }) => {
-                bail!("{other} is still active with the database\n  hint: try again once it stands by")
-            }
+            Err(StoreError::InUse { .. }) => bail!(
+                "the rtconfd of this machine has not noticed yet that the database is away\n  hint: try again \
+                 in some seconds"
+            ),
             decided => Ok(decided?),
         }
     }

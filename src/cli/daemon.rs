@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::DirBuilderExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail};
@@ -64,6 +65,9 @@ pub async fn run(
                 }
                 daemon.let_go(&error).await;
                 last = None;
+                if daemon.stopping.load(Ordering::SeqCst) {
+                    break;
+                }
             }
             Err(error) => return Err(error),
         }
@@ -86,6 +90,8 @@ struct Daemon<'g> {
     handles: web::Handles,
     fed: mpsc::Receiver<Feed>,
     next: reload::Next,
+    /// True once a signal has asked it to stop.
+    stopping: Arc<AtomicBool>,
     in_use: reload::Active,
     server: web::Server,
     _socket: Option<web::Socket>,
@@ -110,7 +116,9 @@ impl<'g> Daemon<'g> {
         // Signals first: a process that sees the socket may already signal the daemon to stop.
         let in_use = reload::Active::new(Mutex::new(settings.clone()));
         let board = handles.board.clone();
-        reload::listen(global.clone(), in_use.clone(), (board.clone(), asked), next.clone(), feed)?;
+        let stopping = Arc::new(AtomicBool::new(false));
+        let to = (feed, stopping.clone());
+        reload::listen(global.clone(), in_use.clone(), (board.clone(), asked), next.clone(), to)?;
         let socket = socket(settings, &handles)?;
         tokio::spawn(systemd::show_status(board));
         if let Some(taken) = taken {
@@ -126,6 +134,7 @@ impl<'g> Daemon<'g> {
             handles,
             fed,
             next,
+            stopping,
             in_use,
             server,
             _socket: socket,

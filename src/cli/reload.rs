@@ -1,5 +1,6 @@
 //! Reloads of the daemon's settings, and `rtconfd reload`, which requests one and waits.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
@@ -58,14 +59,14 @@ struct Listening {
 
 /// Starts the task that handles signals and reload requests.
 ///
-/// SIGTERM and SIGINT stop the daemon. SIGHUP and requests on `asked` reload the settings;
+/// SIGTERM and SIGINT stop the daemon, and set `stopping` before. SIGHUP and requests on `asked` reload the settings;
 /// invalid ones leave the active ones in place.
 pub fn listen(
     global: Global,
     active: Active,
     (board, mut asked): (Board, mpsc::Receiver<ReloadRequest>),
     next: Next,
-    feed: mpsc::Sender<Feed>,
+    (feed, stopping): (mpsc::Sender<Feed>, Arc<AtomicBool>),
 ) -> anyhow::Result<()> {
     let on = |kind| -> anyhow::Result<Signal> { signal(kind).context("cannot listen for signals") };
     let mut terminate = on(SignalKind::terminate())?;
@@ -85,6 +86,8 @@ pub fn listen(
                 return;
             }
         }
+        // A driver that ends with an error may have taken the only message.
+        stopping.store(true, Ordering::SeqCst);
         // The driver may have ended already.
         let _ = listening.feed.send(Feed::Stop).await;
     });

@@ -35,6 +35,10 @@ limits! {
     "answer of the database" => time(DATABASE_TIMEOUT),
         "the connection is closed, and the replica becomes a standby";
 
+    /// A restart takes less, and an outage of another day needs another decision.
+    const ALONE_PAUSE: TimeDelta = TimeDelta::minutes(10);
+    "pause of a replica that runs alone" => time(ALONE_PAUSE), "a person decides again: the copy may be old";
+
     const COPY_RETRY: Duration = Duration::from_secs(10);
 
     const READING_TIMEOUT: Duration = Duration::from_secs(120);

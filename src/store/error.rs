@@ -189,10 +189,10 @@ pub enum StoreError {
     },
     /// The database was written after a copy that was used alone.
     #[error(
-        "the database {path} is not as it was when {copy} was copied, which this replica used alone: {} wrote \
-         it since; nothing is sent from here (hint: rtconfd override list shows the overrides of the copy: note \
-         those that are to last, move the copy away, and set them again)",
-        if other.is_empty() { "another program" } else { other }
+        "the database {path} is not as it was when {copy} was copied, which this replica used alone: its last \
+         lease is that of {}; nothing is sent from here (hint: rtconfd override list shows the overrides of the \
+         copy: note those that are to last, move the copy away, and set them again)",
+        if other.is_empty() { "no program" } else { other }
     )]
     Diverged {
         /// The database.

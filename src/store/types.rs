@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::limits::replicas::ALONE_PAUSE;
 use crate::model::{Change, Instant, PageId, Variable};
 use crate::pages::Override;
 use crate::plan::Baseline;
@@ -53,6 +54,8 @@ impl Alone {
 /// Where a copy of a store comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
+    /// The database.
+    pub(in crate::store) database: String,
     /// The id of the store in the database.
     pub(in crate::store) store: String,
     /// The number of the lease in which it was copied.
@@ -63,12 +66,25 @@ pub struct Origin {
     pub(in crate::store) described: String,
     /// The number of the last transaction that it has.
     pub(in crate::store) commits: i64,
-    /// The time of that transaction.
+    /// The time of that transaction; while the copy is used alone, its last use.
     pub at: Instant,
     /// The lease that began to put its rows back into the database.
     pub(in crate::store) returning: Option<String>,
     /// The decision to use it alone; none before, and once its rows are back.
     pub alone: Option<Alone>,
+    /// The time at which its rows were refused, because another program wrote the database.
+    pub refused: Option<Instant>,
+}
+
+impl Origin {
+    /// Returns true if a replica follows the decision to use the copy alone.
+    ///
+    /// Not once its rows were refused, and not after a pause: the database may have returned meanwhile.
+    pub fn is_followed(&self, now: Instant) -> bool {
+        let is_recent = |at: Instant| now - at < ALONE_PAUSE;
+        let decided = self.alone.as_ref().filter(|_| self.refused.is_none());
+        decided.is_some_and(|alone| is_recent(self.at) || is_recent(alone.since))
+    }
 }
 
 /// A store, whatever its version.

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use chrono::TimeDelta;
+
 use crate::clock::{Clock, WallClock};
 use crate::limits::replicas::POLL;
 use crate::store::sql::{self, Session, Trust, params};
@@ -17,6 +19,9 @@ use super::Postgres;
 use super::lease::Leased;
 use super::location::{number_on, on_thread};
 
+/// The time between two notes that the copy is in use.
+const USE_NOTED: TimeDelta = TimeDelta::seconds(30);
+
 /// Attempts to put the rows back that failed in a row.
 static FAILED_RETURNS: AtomicU32 = AtomicU32::new(0);
 
@@ -24,9 +29,21 @@ impl Postgres {
     /// Returns the decision to use the copy alone, as long as its rows are not back.
     ///
     /// # Errors
-    /// A copy that cannot be read: it may tell that this replica ran alone.
+    /// A copy that cannot be read: it may tell that this replica ran alone. One of another database that
+    /// does.
     pub fn alone(&self) -> Result<Option<Alone>, StoreError> {
-        Ok(self.origin()?.and_then(|origin| origin.alone))
+        let Some(Origin { database, alone: Some(alone), .. }) = self.origin()? else { return Ok(None) };
+        if database != self.path() {
+            let error = format!("it was used alone, as a copy of {database}");
+            let hint = Some("put that address back into store.url, or move the copy away");
+            return Err(StoreError::Failed { path: self.copy().shown(), error, hint });
+        }
+        Ok(Some(alone))
+    }
+
+    /// Returns true if there is a file of the copy, whatever it is.
+    pub fn has_copy(&self) -> bool {
+        self.copy().exists()
     }
 
     /// Returns where the copy comes from; `None` if there is none.
@@ -60,14 +77,38 @@ impl Postgres {
     }
 
     /// Opens the copy as the store, until the database answers.
-    pub(super) fn open_copy(&self, owner: Option<&Owner>) -> Result<Arc<dyn Store>, StoreError> {
+    ///
+    /// # Errors
+    /// `failure`, that of the database, if the decision is not followed any more.
+    pub(super) fn open_copy(
+        &self,
+        owner: Option<&Owner>,
+        failure: &str,
+    ) -> Result<Arc<dyn Store>, StoreError> {
+        let origin = self.origin()?.filter(|origin| origin.refused.is_none());
+        if !origin.as_ref().is_some_and(|origin| origin.is_followed(WallClock.now())) {
+            let error = match origin {
+                Some(_) => format!(
+                    "{failure}; the decision to run alone is not followed after a pause (hint: decide it again \
+                     with rtconfd run --alone --yes)"
+                ),
+                None => failure.to_owned(),
+            };
+            return Err(StoreError::Unreachable { path: self.path(), error });
+        }
         let trust = Trust::until_withdrawn(StoreError::Returned { path: self.path() });
         let (withdrawal, database) = (trust.withdrawal(), self.clone());
         let store = self.copy().open()?.into_store(owner, trust)?;
         // A database that answers and does not take the rows must not keep this replica from working.
         let mut pause = POLL * (1 << FAILED_RETURNS.load(Ordering::SeqCst).min(6));
         let watch = move || {
+            let mut noted = None;
             while withdrawal.is_of_use() {
+                let now = WallClock.now();
+                if noted.is_none_or(|noted| now - noted > USE_NOTED) {
+                    // Without it, a restart much later needs another decision.
+                    noted = database.copy().note_use(now).ok().map(|()| now);
+                }
                 std::thread::sleep(pause);
                 pause = POLL;
                 match database.connect() {
@@ -93,7 +134,7 @@ impl Postgres {
         let (connection, meta) = self.connect_to_write(false)?;
         FAILED_RETURNS.fetch_add(1, Ordering::SeqCst);
         let (from, mut rows) = (origin.clone(), 0);
-        let leased = Leased::come_back(
+        let returned = Leased::come_back(
             connection,
             (meta.store, meta.terms),
             (&file.shown(), &from),
@@ -108,8 +149,20 @@ impl Postgres {
                 number_on(session)?;
                 note_fact(session, &alone.to_fact(Some(WallClock.now())))
             },
-        )?;
-        copy.note(&Origin { returning: None, alone: None, ..origin })?;
+        );
+        let leased = match returned {
+            Err(StoreError::Diverged { path, copy: name, other }) => {
+                let now = WallClock.now();
+                let refused = Origin { refused: Some(from.refused.unwrap_or(now)), ..from };
+                copy.transact(&mut |session| {
+                    sqlite::note(session, &refused)?;
+                    note_fact(session, &alone.to_fact(refused.refused))
+                })?;
+                return Err(StoreError::Diverged { path, copy: name, other });
+            }
+            returned => returned?,
+        };
+        copy.note(&leased.origin(WallClock.now()))?;
         FAILED_RETURNS.store(0, Ordering::SeqCst);
         tracing::info!(
             since = %alone.since.format("%FT%TZ"), who = alone.who, rows,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::server::Server;
 use super::{Address, Postgres};
+use crate::clock::{Clock, WallClock};
 use crate::model::{Change, Instant, PageId, Variable};
 use crate::pages::{Override, OverrideKind};
 use crate::plan::{Answer, Drift};
@@ -117,7 +118,7 @@ impl Case {
         self.until_copied();
         drop(stores);
         self.server.stop("KILL");
-        let decision = Alone { since: self.now(), who: "anna".to_owned(), reason: None };
+        let decision = Alone { since: WallClock.now(), who: "anna".to_owned(), reason: None };
         self.location.decide(&decision).unwrap();
         let alone = self.open().await;
         alone[0].set_fact("held", Some("alone".to_owned())).await.unwrap();
@@ -296,7 +297,7 @@ async fn a_copy_reads_like_the_database_and_what_is_done_on_it_comes_back() {
             continue;
         }
         case.server.stop("KILL");
-        let decision = Alone { since: case.now(), who: "anna".to_owned(), reason: None };
+        let decision = Alone { since: WallClock.now(), who: "anna".to_owned(), reason: None };
         case.location.decide(&decision).unwrap();
         let alone = case.open().await;
         case.work(&alone, 150).await;
@@ -362,9 +363,9 @@ async fn the_rows_come_back_once_after_attempts_that_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_rows_never_come_back_after_another_replica() {
+async fn the_rows_never_come_back_after_another_replica_and_the_decision_ends() {
     let mut case = Case::new(9);
-    let _copy = case.decided().await;
+    let copy = case.decided().await;
     let lease = case.sql("SELECT epoch || ' ' || commits FROM rtconfd.lease");
     let (epoch, commits) = lease.split_once(' ').unwrap();
     let commits: i64 = commits.parse().unwrap();
@@ -375,17 +376,46 @@ async fn the_rows_never_come_back_after_another_replica() {
                 epoch = {epoch}, commits = {}",
             commits - 1
         ));
-        assert!(case.refused().contains("process 1 on other wrote it since"), "{}", case.refused());
+        assert!(case.refused().contains("that of process 1 on other"), "{}", case.refused());
     }
     case.sql(&format!(
         "UPDATE rtconfd.lease SET holder = 'other', epoch = epoch + 1, commits = {}",
         commits + 1
     ));
-    assert!(case.refused().contains("process 1 on other wrote it since"), "{}", case.refused());
+    assert!(case.refused().contains("that of process 1 on other"), "{}", case.refused());
     // A store that was created anew is another one, too.
     case.sql(&format!(
         "UPDATE rtconfd.meta SET store = gen_random_uuid();
             UPDATE rtconfd.lease SET holder = NULL, described = '', epoch = {epoch}, commits = {commits}"
     ));
-    assert!(case.refused().contains("another program wrote it since"), "{}", case.refused());
+    assert!(case.refused().contains("that of no program"), "{}", case.refused());
+    // At the next outage it does not run alone by the same decision.
+    case.server.stop("KILL");
+    assert!(case.refused().contains("cannot reach the store"), "{}", case.refused());
+    // Without the refusal it does, but not after a pause.
+    copy.execute("UPDATE origin SET refused = NULL", []).unwrap();
+    drop(case.open().await);
+    let long_ago = "UPDATE origin SET at = '2026-11-01T00:00:00Z', since = '2026-11-01T00:00:00Z'";
+    copy.execute(long_ago, []).unwrap();
+    let used = case.folder.path().join("copy.sqlite.used");
+    std::fs::write(used, "2026-11-01T00:00:00Z").unwrap();
+    assert!(case.refused().contains("not followed after a pause"), "{}", case.refused());
+    copy.execute("UPDATE origin SET database = 'postgres://other'", []).unwrap();
+    assert!(case.refused().contains("a copy of postgres://other"), "{}", case.refused());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_of_use_right_after_a_restart_and_after_the_way_back() {
+    let mut case = Case::new(10);
+    for round in 0..3 {
+        let stores = case.decided().await;
+        drop(stores);
+        // The way back, a restart, and an outage before a new copy could be made.
+        drop(case.open().await);
+        let back = case.open().await;
+        back[0].set_fact("held", Some(format!("{round}"))).await.unwrap();
+        drop(back);
+        let copied = case.location.copy().read(Some(&owners()[0])).unwrap().fact("held").unwrap();
+        assert_eq!(copied, Some(format!("{round}")), "round {round}");
+    }
 }

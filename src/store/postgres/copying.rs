@@ -18,7 +18,7 @@ use crate::store::{Origin, StoreError};
 
 use super::address::Address;
 use super::connection::Connection;
-use super::lease::{self, Leased};
+use super::lease::{self, Held, Leased};
 
 /// The database of the active replica, with its copy.
 pub(super) struct Copying {
@@ -30,13 +30,11 @@ pub(super) struct Copying {
 impl Copying {
     /// Starts to keep a copy.
     pub(super) fn new(leased: Leased, address: &Address, copy: &Path) -> Self {
-        let (store, epoch, lease) = leased.identity();
         let of = Source {
             address: address.clone(),
-            store: store.to_owned(),
-            epoch,
-            lease: lease.to_owned(),
             copy: copy.to_owned(),
+            origin: leased.origin(WallClock.now()),
+            before: leased.before().clone(),
         };
         Self { copier: Copier::start(of), leased }
     }
@@ -113,10 +111,11 @@ const STOPPING: u8 = 2;
 /// What is copied, and where to.
 struct Source {
     address: Address,
-    store: String,
-    epoch: i64,
-    lease: String,
     copy: PathBuf,
+    /// Where a copy comes from that has all up to the begin of the lease.
+    origin: Origin,
+    /// The lease before.
+    before: Held,
 }
 
 impl Copier {
@@ -161,6 +160,7 @@ impl Drop for Copier {
 /// Keeps the copy, and begins anew after each failure.
 fn keep_trying(of: &Source, transactions: &Receiver<Transaction>, state: &AtomicU8) {
     let (mut reported, mut pauses) = (None, 1);
+    let mut is_first = true;
     loop {
         let began = || {
             if reported.take().is_some() {
@@ -168,7 +168,8 @@ fn keep_trying(of: &Source, transactions: &Receiver<Transaction>, state: &Atomic
             }
             pauses = 1;
         };
-        let Err(error) = keep_up(of, transactions, state, began) else { return };
+        let is_first = std::mem::take(&mut is_first);
+        let Err(error) = keep_up(of, is_first, transactions, state, began) else { return };
         if state.swap(COPYING, Ordering::SeqCst) == STOPPING {
             return;
         }
@@ -217,9 +218,10 @@ fn check_rights(connection: &mut Connection) -> Result<(), StoreError> {
 
 /// Copies the store, and follows its transactions until there are no more.
 ///
-/// `began` is called once the copy is complete.
+/// `began` is called once the copy is complete. Only the first attempt gets all transactions of the lease.
 fn keep_up(
     of: &Source,
+    is_first: bool,
     transactions: &Receiver<Transaction>,
     state: &AtomicU8,
     began: impl FnOnce(),
@@ -227,7 +229,10 @@ fn keep_up(
     let file = CopyFile::new(&of.copy, &of.address.to_string());
     let failed = |error: &str| StoreError::Failed { path: file.shown(), error: error.to_owned(), hint: None };
     let mut copy = open(&file)?;
-    let mut origin = copy_all(of, &mut copy, state)?;
+    let mut origin = match is_first && is_complete(of, copy.origin()?.as_ref()) {
+        true => of.origin.clone(),
+        false => copy_all(of, &mut copy, state)?,
+    };
     if state.compare_exchange(COPYING, FOLLOWING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
         return Err(StoreError::Closed);
     }
@@ -265,26 +270,28 @@ fn open(file: &CopyFile) -> Result<OpenCopy, StoreError> {
     }
 }
 
+/// Returns true if a copy has all that the database had at the begin of the lease.
+fn is_complete(of: &Source, known: Option<&Origin>) -> bool {
+    let Some(known) = known.filter(|known| known.store == of.origin.store) else { return false };
+    let is_of_lease_before = of.before.is_lease_of(known) && of.before.commits == known.commits;
+    // Its rows were put back with this lease.
+    let is_of_this_lease = known.lease == of.origin.lease && known.commits == of.origin.commits;
+    is_of_lease_before || is_of_this_lease
+}
+
 /// Replaces the copy by what the database has now; returns where it comes from.
 fn copy_all(of: &Source, copy: &mut OpenCopy, state: &AtomicU8) -> Result<Origin, StoreError> {
+    // Up to now it was that of an earlier lease, whose rows the database would refuse.
+    copy.forget()?;
     let mut connection = Connection::open(&of.address)?.with_limit(READING_TIMEOUT);
     connection.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
     // The first query fixes what all others see.
     let held = lease::read(&mut connection)?;
-    if held.epoch != of.epoch {
+    if held.epoch != of.origin.epoch {
         return Err(StoreError::TakenOver { path: of.address.to_string(), other: held.described });
     }
     check_rights(&mut connection)?;
-    let origin = Origin {
-        store: of.store.clone(),
-        epoch: of.epoch,
-        lease: of.lease.clone(),
-        described: held.described,
-        commits: held.commits,
-        at: WallClock.now(),
-        returning: None,
-        alone: None,
-    };
+    let origin = Origin { commits: held.commits, at: WallClock.now(), ..of.origin.clone() };
     copy.transact(&mut |session| {
         sql::clear(session)?;
         let mut writing = sql::Writing::new(session, false);

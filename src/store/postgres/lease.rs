@@ -12,6 +12,7 @@ use crate::clock::{Clock, WallClock};
 use crate::limits::replicas::{
     DATABASE_TIMEOUT, HEARTBEAT, LEASE, LEASE_MARGIN, POLL, READING_TIMEOUT, RENEWALS,
 };
+use crate::model::Instant;
 use crate::store::sql::{Database, Job, Session, Trust, params};
 use crate::store::{Origin, StoreError};
 
@@ -56,6 +57,18 @@ pub(super) struct Held {
     pub(super) commits: i64,
 }
 
+impl Held {
+    /// Returns true if a copy was made in this lease.
+    pub(super) fn is_lease_of(&self, copy: &Origin) -> bool {
+        // A database that lost transactions gives the same number to another lease.
+        let is_holder = match &self.holder {
+            Some(holder) => *holder == copy.lease,
+            None => self.described == copy.described,
+        };
+        self.epoch == copy.epoch && is_holder
+    }
+}
+
 /// Reads the row of the lease.
 pub(super) fn read(session: &mut dyn Session) -> Result<Held, StoreError> {
     let sql = "SELECT holder, described, epoch, commits FROM rtconfd.lease";
@@ -86,6 +99,8 @@ pub(super) struct Leased {
     renewed: Duration,
     /// The counter of transactions as of the last one.
     commits: i64,
+    /// The lease before this one, as it was found.
+    before: Held,
 }
 
 impl Leased {
@@ -127,8 +142,19 @@ impl Leased {
             if let Some(epoch) = take(&mut connection, &store, &held)? {
                 let id = id_of(&store, epoch);
                 let trust = Trust::until(now + terms.length, connection.path());
-                let commits = held.commits;
-                return Ok(Self { connection, store, id, epoch, terms, trust, renewed: now, commits });
+                let commits = held.commits + 1;
+                let before = held;
+                return Ok(Self {
+                    connection,
+                    store,
+                    id,
+                    epoch,
+                    terms,
+                    trust,
+                    renewed: now,
+                    commits,
+                    before,
+                });
             }
             first = None;
         }
@@ -149,15 +175,7 @@ impl Leased {
         let mut connection = connection.with_limit(READING_TIMEOUT);
         let held = read(&mut connection)?;
         let path = connection.path().to_owned();
-        // A database that lost transactions gives the same numbers to another lease.
-        let is_copied_lease = match &held.holder {
-            Some(holder) => *holder == from.lease,
-            None => held.described == from.described,
-        };
-        let is_as_copied = store == from.store
-            && held.epoch == from.epoch
-            && held.commits <= from.commits
-            && is_copied_lease;
+        let is_as_copied = store == from.store && held.is_lease_of(from) && held.commits <= from.commits;
         // The answer to an earlier attempt was lost, and nobody took the lease since.
         let is_ours = from.returning.is_some() && held.holder == from.returning;
         if !is_as_copied && !is_ours {
@@ -188,12 +206,29 @@ impl Leased {
         note_commits(connection.path(), &store, (0, 0), (epoch, commits))?;
         let trust = Trust::until(sent + terms.length, connection.path());
         let connection = connection.with_limit(DATABASE_TIMEOUT);
-        Ok(Self { connection, store, id, epoch, terms, trust, renewed: sent, commits })
+        let before = held;
+        Ok(Self { connection, store, id, epoch, terms, trust, renewed: sent, commits, before })
     }
 
-    /// Returns the store, and the number and the id of the lease.
-    pub(super) fn identity(&self) -> (&str, i64, &str) {
-        (&self.store, self.epoch, &self.id)
+    /// Returns where a copy comes from that has all transactions of this lease up to now.
+    pub(super) fn origin(&self, at: Instant) -> Origin {
+        Origin {
+            database: self.connection.path().to_owned(),
+            store: self.store.clone(),
+            epoch: self.epoch,
+            lease: self.id.clone(),
+            described: described(),
+            commits: self.commits,
+            at,
+            returning: None,
+            alone: None,
+            refused: None,
+        }
+    }
+
+    /// Returns the lease before this one, as it was found.
+    pub(super) fn before(&self) -> &Held {
+        &self.before
     }
 
     /// Returns the number of the last transaction.

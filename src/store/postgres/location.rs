@@ -124,7 +124,7 @@ impl Location for Postgres {
                 return self.writer(leased, owner);
             };
             match self.come_back(&alone) {
-                Err(StoreError::Unreachable { .. }) => self.open_copy(owner),
+                Err(StoreError::Unreachable { error, .. }) => self.open_copy(owner, &error),
                 leased => self.writer(leased?, owner),
             }
         })

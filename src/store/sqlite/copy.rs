@@ -1,6 +1,6 @@
 //! A copy of a store in a database: a file for the time in which the database does not answer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::model::Instant;
@@ -15,16 +15,18 @@ use super::session::{ReadOnly, Statements, Writing};
 /// What a copy has in addition to the tables of a store.
 const ORIGIN: &str = "CREATE TABLE IF NOT EXISTS origin (
     one INTEGER PRIMARY KEY CHECK (one = 1),
-    store TEXT NOT NULL,        -- the id of the store in the database
+    database TEXT NOT NULL,     -- its address
+    store TEXT NOT NULL,        -- the id of the store in it
     epoch INTEGER NOT NULL,     -- the lease in which it was copied
     lease TEXT NOT NULL,        -- the id of that lease
     described TEXT NOT NULL,    -- the host and process that held it
     commits INTEGER NOT NULL,   -- the last transaction of that lease that it has
-    at TEXT NOT NULL,           -- the time of that transaction
+    at TEXT NOT NULL,           -- the time of that transaction, or of the last use alone
     new_lease TEXT,             -- the lease that began to put its rows back
     since TEXT,                 -- from here on: the decision to use it alone
     who TEXT,
-    reason TEXT
+    reason TEXT,
+    refused TEXT                -- when its rows were refused
 ) STRICT";
 
 /// The file of a copy.
@@ -46,6 +48,11 @@ impl CopyFile {
         self.location.shown()
     }
 
+    /// Returns true if there is a file, whatever it is.
+    pub(in crate::store) fn exists(&self) -> bool {
+        self.path().exists()
+    }
+
     fn path(&self) -> &Path {
         self.location.path.as_deref().unwrap_or(Path::new(""))
     }
@@ -61,10 +68,26 @@ impl CopyFile {
             return Ok(None);
         }
         let found = self.location.connect(self.path());
-        match found.and_then(|file| origin(&mut Statements::new(&file, &self.location))) {
-            Err(StoreError::Damaged { .. } | StoreError::Foreign { .. }) => Ok(None),
-            found => found,
+        let mut origin = match found.and_then(|file| origin(&mut Statements::new(&file, &self.location))) {
+            Err(StoreError::Damaged { .. } | StoreError::Foreign { .. }) => None,
+            found => found?,
+        };
+        if let Some(origin) = origin.as_mut().filter(|origin| origin.alone.is_some()) {
+            let used = std::fs::read_to_string(self.used()).ok().and_then(|used| used.parse().ok());
+            origin.at = used.map_or(origin.at, |used: Instant| used.max(origin.at));
         }
+        Ok(origin)
+    }
+
+    /// Notes that the copy is used alone at an instant, without a second writer of the database.
+    pub(in crate::store) fn note_use(&self, at: Instant) -> std::io::Result<()> {
+        use std::io::Write;
+        let mut noted = file::make_private(&self.used())?;
+        write!(noted, "{}", at.format("%FT%TZ"))
+    }
+
+    fn used(&self) -> PathBuf {
+        file::suffixed(self.path(), ".used")
     }
 
     /// Opens the copy for reading.
@@ -170,6 +193,11 @@ impl OpenCopy {
         Ok(found)
     }
 
+    /// Forgets where it comes from: it is of no use any more.
+    pub(in crate::store) fn forget(&mut self) -> Result<(), StoreError> {
+        self.transact(&mut |session| session.execute("DELETE FROM origin", &[]).map(drop))
+    }
+
     /// Notes where it comes from.
     pub(in crate::store) fn note(&mut self, from: &Origin) -> Result<(), StoreError> {
         self.transact(&mut |session| note(session, from))
@@ -193,21 +221,25 @@ fn origin(session: &mut dyn Session) -> Result<Option<Origin>, StoreError> {
     if session.first::<i64>(is_made, &[])? == Some(0) {
         return Ok(None);
     }
-    let sql = "SELECT store, epoch, lease, described, commits, at, new_lease, since, who, reason FROM origin";
+    let sql =
+        "SELECT database, store, epoch, lease, described, commits, at, new_lease, since, who, reason, refused
+        FROM origin";
     let rows = session.rows(sql, &[], |row| {
-        let alone = match row.get::<Option<Instant>>(7)? {
-            Some(since) => Some(Alone { since, who: row.get(8)?, reason: row.get(9)? }),
+        let alone = match row.get::<Option<Instant>>(8)? {
+            Some(since) => Some(Alone { since, who: row.get(9)?, reason: row.get(10)? }),
             None => None,
         };
         Ok(Origin {
-            store: row.get(0)?,
-            epoch: row.get(1)?,
-            lease: row.get(2)?,
-            described: row.get(3)?,
-            commits: row.get(4)?,
-            at: row.get(5)?,
-            returning: row.get(6)?,
+            database: row.get(0)?,
+            store: row.get(1)?,
+            epoch: row.get(2)?,
+            lease: row.get(3)?,
+            described: row.get(4)?,
+            commits: row.get(5)?,
+            at: row.get(6)?,
+            returning: row.get(7)?,
             alone,
+            refused: row.get(11)?,
         })
     });
     Ok(rows?.into_iter().next())
@@ -219,9 +251,11 @@ pub(in crate::store) fn note(session: &mut dyn Session, from: &Origin) -> Result
     let (since, who) = (alone.map(|alone| alone.since), alone.map(|alone| alone.who.clone()));
     let reason = alone.and_then(|alone| alone.reason.clone());
     let put = "INSERT OR REPLACE INTO origin
-        (one, store, epoch, lease, described, commits, at, new_lease, since, who, reason)
-        VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    let Origin { store, epoch, lease, described, commits, at, returning, .. } = from;
-    let params = params![store, epoch, lease, described, commits, at, returning, since, who, reason];
+        (one, database, store, epoch, lease, described, commits, at, new_lease, since, who, reason, refused)
+        VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    let Origin { database, store, epoch, lease, described, commits, at, returning, refused, .. } = from;
+    let params = params![
+        database, store, epoch, lease, described, commits, at, returning, since, who, reason, refused
+    ];
     session.execute(put, params).map(drop)
 }

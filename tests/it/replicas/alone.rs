@@ -125,6 +125,12 @@ async fn what_was_done_alone_never_replaces_what_another_replica_did_since() {
     assert_eq!(cluster.sql("SELECT count(*) FROM rtconfd.overrides"), "0");
     let listed = cluster.run("a", &["override", "list"]).expect(0);
     assert!(listed.out.contains("A-1/live"), "{}", listed.out);
+    // Not even when the database is away again.
+    server.stop("KILL");
+    until("it says so", || again.log().lines().last().unwrap_or_default().contains("cannot reach")).await;
+    let decided = cluster.run("a", &ALONE).expect(1);
+    assert!(decided.err.contains("the database refused it"), "{}", decided.err);
+    server.start_again();
     cluster.sites(1);
     cluster.until_phones(1).await;
 }

@@ -10,6 +10,7 @@ mod standby_server;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rtconfd::simulator::{Fault, Kind};
 use serde_json::{Value, json};
 
 use crate::support::postgres::Server;
@@ -219,6 +220,22 @@ async fn without_the_database_nothing_is_sent_and_it_goes_on_by_itself() {
     cluster.until_phones(1).await;
     cluster.run("a", &["health", "--ready"]).expect(0);
     cluster.check_history().await;
+}
+
+#[tokio::test]
+async fn a_replica_that_loses_the_database_while_it_stops_does_not_wait_for_it() {
+    let server = Server::start();
+    let cluster = Cluster::new(&server, "");
+    let mut first = cluster.start_active("a").await;
+    // A PATCH is under way when the signal comes, so the end waits for it.
+    cluster.api.simulator.inject(Fault::new(Kind::Latency { ms: 1_500 }).method("PATCH"));
+    cluster.sites(1);
+    let open = "SELECT count(*) FROM rtconfd.writes WHERE outcome = 'intended'";
+    until("a PATCH is under way", || cluster.sql(open) != "0").await;
+    first.signal("TERM");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    server.stop("KILL");
+    assert_eq!(first.ends().await, 0, "{}", first.log());
 }
 
 #[tokio::test]
