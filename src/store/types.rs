@@ -51,7 +51,7 @@ impl Alone {
     }
 }
 
-/// Where a copy of a store comes from.
+/// The origin of a copy of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The database.

@@ -55,8 +55,8 @@ impl Database for Copying {
             statements = Some(recording.end());
             Ok(())
         });
-        // Also if the answer to the commit was lost: a copy may have what nobody was told to be durable,
-        // and must have what the database has.
+        // Also if the answer to the commit was lost: a copy may have a transaction that was never
+        // acknowledged, and must have each one that the database has.
         if let Some(statements) = statements {
             self.pass_on(statements);
         }
@@ -108,18 +108,18 @@ const FOLLOWING: u8 = 1;
 /// The thread is to end before it follows.
 const STOPPING: u8 = 2;
 
-/// What is copied, and where to.
+/// The source of a copy, and its file.
 struct Source {
     address: Address,
     copy: PathBuf,
-    /// Where a copy comes from that has all up to the begin of the lease.
+    /// The origin of a copy with all transactions up to the start of the lease.
     origin: Origin,
     /// The lease before.
     before: Held,
 }
 
 impl Copier {
-    /// Starts the thread; without one there is no copy.
+    /// Starts the thread; `None` if the system has no threads left.
     fn start(of: Source) -> Option<Self> {
         let (send, transactions) = mpsc::sync_channel(WAITING);
         let (ends, ended) = mpsc::channel();
@@ -186,7 +186,7 @@ fn keep_trying(of: &Source, transactions: &Receiver<Transaction>, state: &Atomic
     }
 }
 
-/// Lets transactions pass for a while; returns false at their end.
+/// Discards transactions for a while; returns false once there are no more.
 fn pause(transactions: &Receiver<Transaction>, length: Duration) -> bool {
     let until = WallClock.uptime() + length;
     loop {
@@ -285,7 +285,7 @@ fn copy_all(of: &Source, copy: &mut OpenCopy, state: &AtomicU8) -> Result<Origin
     copy.forget()?;
     let mut connection = Connection::open(&of.address)?.with_limit(READING_TIMEOUT);
     connection.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-    // The first query fixes what all others see.
+    // The snapshot is taken by the first query.
     let held = lease::read(&mut connection)?;
     if held.epoch != of.origin.epoch {
         return Err(StoreError::TakenOver { path: of.address.to_string(), other: held.described });

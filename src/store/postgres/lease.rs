@@ -160,7 +160,7 @@ impl Leased {
         }
     }
 
-    /// Takes the lease if nobody wrote the store after a copy, and puts the rows of the copy back.
+    /// Takes the lease if no other program wrote the store after a copy, and puts the rows of the copy back.
     ///
     /// `put_back` gets the lease as found and the id of the new one, before the transaction is committed.
     ///
@@ -176,7 +176,7 @@ impl Leased {
         let held = read(&mut connection)?;
         let path = connection.path().to_owned();
         let is_as_copied = store == from.store && held.is_lease_of(from) && held.commits <= from.commits;
-        // The answer to an earlier attempt was lost, and nobody took the lease since.
+        // The answer to an earlier attempt was lost, and no other program took the lease since.
         let is_ours = from.returning.is_some() && held.holder == from.returning;
         if !is_as_copied && !is_ours {
             return Err(StoreError::Diverged { path, copy: copy.to_owned(), other: held.described });

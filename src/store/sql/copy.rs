@@ -25,7 +25,7 @@ struct Table {
     back: Back,
 }
 
-/// What happens to a table of a database when the rows of its copy come back.
+/// The treatment of a table of a database when the rows of its copy come back.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Back {
     /// All of its rows are replaced.

@@ -31,7 +31,7 @@ impl Trust {
         Self { end: Arc::new(watch::Sender::new(None)), error: Arc::new(error) }
     }
 
-    /// Returns a handle that ends the trust, as long as somebody relies on it.
+    /// Returns a handle that ends the trust while a writer still uses it.
     pub(in crate::store) fn withdrawal(&self) -> Withdrawal {
         Withdrawal(Arc::downgrade(&self.end))
     }
@@ -78,7 +78,7 @@ impl Trust {
 pub(in crate::store) struct Withdrawal(Weak<watch::Sender<End>>);
 
 impl Withdrawal {
-    /// Returns true while somebody relies on the trust.
+    /// Returns true while a writer still uses the trust.
     pub(in crate::store) fn is_of_use(&self) -> bool {
         self.0.strong_count() > 0
     }

@@ -12,7 +12,7 @@ use super::location::Sqlite;
 use super::migrations;
 use super::session::{ReadOnly, Statements, Writing};
 
-/// What a copy has in addition to the tables of a store.
+/// The table that a copy has in addition to those of a store.
 const ORIGIN: &str = "CREATE TABLE IF NOT EXISTS origin (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     database TEXT NOT NULL,     -- its address
@@ -59,7 +59,7 @@ impl CopyFile {
 
     /// Returns where the copy comes from, whatever its version; `None` if there is none.
     ///
-    /// A damaged one tells nothing, and is no reason to do without the database.
+    /// A damaged one counts as none: it must not keep a replica from the database.
     ///
     /// # Errors
     /// As all methods, a copy that cannot be read.
@@ -123,7 +123,7 @@ impl CopyFile {
     /// Opens the copy to be made anew, whatever is there.
     ///
     /// # Errors
-    /// Also if somebody decided to use it alone and its rows are not back yet.
+    /// Also a copy that was used alone and whose rows are not back yet.
     pub(in crate::store) fn open_anew(&self) -> Result<OpenCopy, StoreError> {
         let lock = self.location.lock()?;
         if let Ok(Some(Origin { alone: Some(_), .. })) = self.origin() {
@@ -133,7 +133,7 @@ impl CopyFile {
             });
         }
         if let Some(lock) = &lock {
-            // A missing file is no loss.
+            // A missing copy is not an error.
             lock.set_len(0).map_err(|error| self.location.io(error))?;
         }
         match self.take(lock) {
