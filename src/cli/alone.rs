@@ -73,11 +73,13 @@ impl AloneArguments {
         failure: &str,
         global: &Global,
     ) -> anyhow::Result<()> {
+        origin.iter().try_for_each(|origin| database.check_address(origin))?;
         let origin = match origin {
             Some(Origin { refused: None, .. }) => origin.map(|origin| origin.at),
             Some(_) => bail!(
                 "the copy of the store was used alone before, and the database refused it since another \
-                 replica had written\n  hint: move the copy away; rtconfd override list shows its overrides"
+                 replica had written\n  hint: rtconfd override list shows its overrides; note them, then move the copy \
+                 away"
             ),
             None if database.has_copy() => bail!(
                 "the copy of the store is damaged or was not complete, and the database does not answer: \

@@ -81,7 +81,7 @@ impl Origin {
     ///
     /// Not once its rows were refused, and not after a pause: the database may have returned meanwhile.
     pub fn is_followed(&self, now: Instant) -> bool {
-        let is_recent = |at: Instant| now - at < ALONE_PAUSE;
+        let is_recent = |at: Instant| (now - at).abs() < ALONE_PAUSE;
         let decided = self.alone.as_ref().filter(|_| self.refused.is_none());
         decided.is_some_and(|alone| is_recent(self.at) || is_recent(alone.since))
     }

@@ -5,40 +5,45 @@
 //! tell. So nothing is merged by guess.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::TimeDelta;
 
 use crate::clock::{Clock, WallClock};
-use crate::limits::replicas::POLL;
+use crate::limits::replicas::{ALONE_PAUSE, POLL};
+use crate::model::Instant;
 use crate::store::sql::{self, Session, Trust, params};
 use crate::store::sqlite;
 use crate::store::{Alone, Origin, Owner, Store, StoreError};
 
 use super::Postgres;
+use super::connection::Connection;
 use super::lease::Leased;
 use super::location::{number_on, on_thread};
+use super::migrations::Meta;
 
 /// The time between two notes that the copy is in use.
 const USE_NOTED: TimeDelta = TimeDelta::seconds(30);
-
-/// Attempts to put the rows back that failed in a row.
-static FAILED_RETURNS: AtomicU32 = AtomicU32::new(0);
 
 impl Postgres {
     /// Returns the decision to use the copy alone, as long as its rows are not back.
     ///
     /// # Errors
-    /// A copy that cannot be read: it may tell that this replica ran alone. One of another database that
-    /// does.
+    /// A copy that cannot be read: it may tell that this replica ran alone.
     pub fn alone(&self) -> Result<Option<Alone>, StoreError> {
-        let Some(Origin { database, alone: Some(alone), .. }) = self.origin()? else { return Ok(None) };
-        if database != self.path() {
-            let error = format!("it was used alone, as a copy of {database}");
-            let hint = Some("put that address back into store.url, or move the copy away");
-            return Err(StoreError::Failed { path: self.copy().shown(), error, hint });
+        Ok(self.origin()?.and_then(|origin| origin.alone))
+    }
+
+    /// Checks that a copy is of the database of the settings; one that answers tells by its id.
+    ///
+    /// # Errors
+    /// Another address.
+    pub fn check_address(&self, of: &Origin) -> Result<(), StoreError> {
+        if of.database == self.path() {
+            return Ok(());
         }
-        Ok(Some(alone))
+        let error = format!("it is a copy of {}", of.database);
+        let hint = Some("put that address back into store.url, or move the copy away");
+        Err(StoreError::Failed { path: self.copy().shown(), error, hint })
     }
 
     /// Returns true if there is a file of the copy, whatever it is.
@@ -96,21 +101,23 @@ impl Postgres {
             };
             return Err(StoreError::Unreachable { path: self.path(), error });
         }
+        origin.iter().try_for_each(|origin| self.check_address(origin))?;
         let trust = Trust::until_withdrawn(StoreError::Returned { path: self.path() });
         let (withdrawal, database) = (trust.withdrawal(), self.clone());
         let store = self.copy().open()?.into_store(owner, trust)?;
-        // A database that answers and does not take the rows must not keep this replica from working.
-        let mut pause = POLL * (1 << FAILED_RETURNS.load(Ordering::SeqCst).min(6));
         let watch = move || {
             let mut noted = None;
             while withdrawal.is_of_use() {
                 let now = WallClock.now();
+                if noted.is_some_and(|noted: Instant| (now - noted).abs() >= ALONE_PAUSE) {
+                    // The machine was paused: the database may have returned meanwhile.
+                    return withdrawal.withdraw();
+                }
                 if noted.is_none_or(|noted| now - noted > USE_NOTED) {
                     // Without it, a restart much later needs another decision.
                     noted = database.copy().note_use(now).ok().map(|()| now);
                 }
-                std::thread::sleep(pause);
-                pause = POLL;
+                std::thread::sleep(POLL);
                 match database.connect() {
                     // An empty database is not the one that is missing.
                     Err(StoreError::Unreachable { .. }) | Ok(None) => {}
@@ -126,13 +133,15 @@ impl Postgres {
         Ok(store)
     }
 
-    /// Takes the lease, and puts the rows of the copy back.
-    pub(super) fn come_back(&self, alone: &Alone) -> Result<Leased, StoreError> {
+    /// Takes the lease of a database that answers, and puts the rows of the copy back.
+    pub(super) fn come_back(
+        &self,
+        alone: &Alone,
+        (connection, meta): (Connection, Meta),
+    ) -> Result<Leased, StoreError> {
         let file = self.copy();
         let mut copy = file.open()?;
         let mut origin = copy.origin()?.ok_or(StoreError::Closed)?;
-        let (connection, meta) = self.connect_to_write(false)?;
-        FAILED_RETURNS.fetch_add(1, Ordering::SeqCst);
         let (from, mut rows) = (origin.clone(), 0);
         let returned = Leased::come_back(
             connection,
@@ -152,18 +161,18 @@ impl Postgres {
         );
         let leased = match returned {
             Err(StoreError::Diverged { path, copy: name, other }) => {
-                let now = WallClock.now();
-                let refused = Origin { refused: Some(from.refused.unwrap_or(now)), ..from };
-                copy.transact(&mut |session| {
-                    sqlite::note(session, &refused)?;
-                    note_fact(session, &alone.to_fact(refused.refused))
-                })?;
+                if from.refused.is_none() {
+                    let refused = Origin { refused: Some(WallClock.now()), ..from };
+                    copy.transact(&mut |session| {
+                        sqlite::note(session, &refused)?;
+                        note_fact(session, &alone.to_fact(refused.refused))
+                    })?;
+                }
                 return Err(StoreError::Diverged { path, copy: name, other });
             }
             returned => returned?,
         };
         copy.note(&leased.origin(WallClock.now()))?;
-        FAILED_RETURNS.store(0, Ordering::SeqCst);
         tracing::info!(
             since = %alone.since.format("%FT%TZ"), who = alone.who, rows,
             "the database has what this replica did alone"
@@ -173,10 +182,8 @@ impl Postgres {
 
     /// Takes a decision back that was made while the lease was taken: the copy was not used.
     pub(super) fn forget_decision(&self) -> Result<(), StoreError> {
-        let mut copy = self.copy().open()?;
-        let origin = copy.origin()?.ok_or(StoreError::Closed)?;
         tracing::warn!("the database answered at the moment of the decision to run alone: it has no effect");
-        copy.note(&Origin { alone: None, ..origin })
+        self.copy().open()?.forget()
     }
 }
 

@@ -230,7 +230,10 @@ fn keep_up(
     let failed = |error: &str| StoreError::Failed { path: file.shown(), error: error.to_owned(), hint: None };
     let mut copy = open(&file)?;
     let mut origin = match is_first && is_complete(of, copy.origin()?.as_ref()) {
-        true => of.origin.clone(),
+        true => {
+            copy.note(&of.origin)?;
+            of.origin.clone()
+        }
         false => copy_all(of, &mut copy, state)?,
     };
     if state.compare_exchange(COPYING, FOLLOWING, Ordering::SeqCst, Ordering::SeqCst).is_err() {

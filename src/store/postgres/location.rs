@@ -123,9 +123,9 @@ impl Location for Postgres {
                 }
                 return self.writer(leased, owner);
             };
-            match self.come_back(&alone) {
+            match self.connect_to_write(false) {
                 Err(StoreError::Unreachable { error, .. }) => self.open_copy(owner, &error),
-                leased => self.writer(leased?, owner),
+                connected => self.writer(self.come_back(&alone, connected?)?, owner),
             }
         })
     }
