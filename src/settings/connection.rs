@@ -88,12 +88,12 @@ impl Api {
         let numbers = [
             ("concurrency", self.concurrency.to_string(), self.concurrency == DEFAULT.concurrency),
             ("rate", self.rate.to_string(), self.rate == DEFAULT.rate),
+            ("burst", self.burst.to_string(), self.burst == DEFAULT.burst),
             (
                 "max_fetched_mib",
                 self.max_fetched_mib.to_string(),
                 self.max_fetched_mib == DEFAULT.max_fetched_mib,
             ),
-            ("burst", self.burst.to_string(), self.burst == DEFAULT.burst),
         ];
         let lengths = [
             ("connect_timeout", self.connect_timeout, DEFAULT.connect_timeout),

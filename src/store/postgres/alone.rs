@@ -1,8 +1,8 @@
 //! A replica that goes on alone while the database does not answer, by the decision of a person.
 //!
 //! It works on its copy of the store. Once the database answers, the rows of the copy go back to it in
-//! one transaction, but only if nobody wrote the database since the copy: epoch and counter of the lease
-//! tell. So nothing is merged by guess.
+//! one transaction, but only if no other program wrote the database since the copy, as the lease and its
+//! counter show. So nothing is merged by guess.
 
 use std::sync::Arc;
 

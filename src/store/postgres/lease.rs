@@ -99,7 +99,7 @@ pub(super) struct Leased {
     renewed: Duration,
     /// The counter of transactions as of the last one.
     commits: i64,
-    /// The lease before this one, as it was found.
+    /// The row of the lease that this one replaced.
     before: Held,
 }
 
@@ -226,7 +226,7 @@ impl Leased {
         }
     }
 
-    /// Returns the lease before this one, as it was found.
+    /// Returns the row of the lease that this one replaced.
     pub(super) fn before(&self) -> &Held {
         &self.before
     }

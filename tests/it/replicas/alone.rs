@@ -1,4 +1,4 @@
-//! A replica that goes on alone while the database does not answer, and gives it back what it did.
+//! A replica that goes on alone while the database does not answer, and the return of its rows.
 
 use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
@@ -93,7 +93,7 @@ async fn a_replica_goes_on_alone_and_the_database_gets_what_it_did() {
     cluster.check_history().await;
     let status = cluster.run("b", &["status"]).expect(0);
     assert!(status.out.contains("Alone from "), "{}", status.out);
-    // The copy is no store of its own.
+    // The copy is not opened as a store of its own.
     let settings = std::fs::read_to_string(cluster.folder.path("rtconfd.toml")).unwrap();
     let url = format!("url = \"{}\"", server.url(&cluster.database));
     cluster.folder.write("rtconfd.toml", &settings.replace(&url, "path = \"a/copy.sqlite\""));

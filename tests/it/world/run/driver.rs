@@ -46,7 +46,6 @@ impl World {
             thresholds: self.settings.hold,
             last_known,
             pace: Pace {
-                max_fetched_bytes: 512 << 20,
                 keep_history: self.keep_history,
                 is_shared: self.is_shared,
                 ..Pace::from(&self.settings)
