@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Api, Folder, Ran, SITES, always, running, until};
+use crate::support::{Api, Folder, Ran, SITES, always, running};
 
 /// Breaks the settings anywhere but in `[store]`.
 fn break_settings(folder: &Folder) {
@@ -127,10 +127,7 @@ async fn a_bad_reload_fails_and_is_reported_everywhere_until_a_good_one() {
     let listen = "[listen]\naddress = \"127.0.0.1:0\"\n";
     let folder = Folder::new(&api.url, &format!("{listen}{}", always("A-1")));
     let process = running(&folder).await;
-    until("it serves HTTP", || process.log().contains("serving HTTP")).await;
-    let log = process.log();
-    let port = log.split("address=http://127.0.0.1:").nth(1).unwrap();
-    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
+    let port = process.port().await;
     let get = |path: &str| {
         let url = format!("http://127.0.0.1:{port}{path}");
         let client = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -9,10 +9,8 @@ use crate::support::{Api, Folder, KEY, NO_HOLD, always, running, until};
 async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_token() {
     let api = Api::start();
     let settings = always("A-1").replace("variables = {", "variables = { seats = 40,");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let listen = format!(
-        "resync = \"1h\"\n[listen]\naddress = \"127.0.0.1:{port}\"\ntoken_file = \"token\"\nwebhook_secret_file = \"hook\"\nwebhook_query = \"key\"\n"
-    );
+    let listen = "resync = \"1h\"\n[listen]\naddress = \"127.0.0.1:0\"\ntoken_file = \"token\"\n\
+                  webhook_secret_file = \"hook\"\nwebhook_query = \"key\"\n";
     let folder = Folder::new(&api.url, &format!("{NO_HOLD}{settings}"));
     let written = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
     folder.write("rtconfd.toml", &format!("{}\n{written}", listen.split_once("[listen]").unwrap().0));
@@ -24,6 +22,7 @@ async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_toke
     folder.private("token", "t0ken\n");
     folder.private("hook", "s3cret\n");
     let mut process = running(&folder).await;
+    let port = process.port().await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
@@ -92,10 +91,8 @@ async fn http_serves_health_metrics_status_the_webhook_and_overrides_with_a_toke
 }
 
 /// Settings with HTTP on a free port.
-fn listening(api: &Api, settings: &str) -> (Folder, u16) {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let listen = format!("[listen]\naddress = \"127.0.0.1:{port}\"\n");
-    (Folder::new(&api.url, &format!("{listen}{settings}")), port)
+fn listening(api: &Api, settings: &str) -> Folder {
+    Folder::new(&api.url, &format!("[listen]\naddress = \"127.0.0.1:0\"\n{settings}"))
 }
 
 /// A removed token must not stay valid on connections that are open.
@@ -112,6 +109,7 @@ async fn a_reload_replaces_tokens_and_moves_the_listener_and_a_failed_one_change
     folder.private("token", "t0ken");
     set(&at(&format!("127.0.0.1:{old}"), token));
     let mut process = running(&folder).await;
+    assert_eq!(process.port().await, old);
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let release = async |port: u16| {
@@ -182,9 +180,10 @@ async fn a_reload_replaces_tokens_and_moves_the_listener_and_a_failed_one_change
 #[tokio::test]
 async fn wrong_tokens_keep_nobody_else_out() {
     let api = Api::start();
-    let (folder, port) = listening(&api, &format!("token_file = \"token\"\n{}", always("A-1")));
+    let folder = listening(&api, &format!("token_file = \"token\"\n{}", always("A-1")));
     folder.private("token", "t0ken");
     let mut process = running(&folder).await;
+    let port = process.port().await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let wrong = |_| {
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
@@ -209,8 +208,9 @@ async fn wrong_tokens_keep_nobody_else_out() {
 #[tokio::test]
 async fn half_open_connections_delay_neither_people_nor_pages() {
     let api = Api::start();
-    let (folder, port) = listening(&api, &always("A-1"));
+    let folder = listening(&api, &always("A-1"));
     let mut process = running(&folder).await;
+    let port = process.port().await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let silent: Vec<std::net::TcpStream> =
         (0..1_100).filter_map(|_| std::net::TcpStream::connect(("127.0.0.1", port)).ok()).collect();
@@ -239,9 +239,10 @@ async fn half_open_connections_delay_neither_people_nor_pages() {
 #[tokio::test]
 async fn request_bodies_that_never_arrive_delay_no_other_request() {
     let api = Api::start();
-    let (folder, port) = listening(&api, &format!("token_file = \"token\"\n{}", always("A-1")));
+    let folder = listening(&api, &format!("token_file = \"token\"\n{}", always("A-1")));
     folder.private("token", "t0ken\n");
     let mut process = running(&folder).await;
+    let port = process.port().await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let begun = |_| {
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;

@@ -150,10 +150,9 @@ fn as_prometheus_text(metrics: &str) -> String {
 #[tokio::test]
 async fn promtool_accepts_the_metrics_of_a_running_daemon() {
     let api = Api::start();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let listen = format!("[listen]\naddress = \"127.0.0.1:{port}\"\n");
-    let folder = Folder::new(&api.url, &format!("{listen}{}", always("A-1")));
-    let _process = running(&folder).await;
+    let folder = Folder::new(&api.url, &format!("[listen]\naddress = \"127.0.0.1:0\"\n{}", always("A-1")));
+    let process = running(&folder).await;
+    let port = process.port().await;
     api.until_variable("A-1", "is_open", &json!(true)).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = http.get(format!("http://127.0.0.1:{port}/metrics")).send().await.unwrap();

@@ -16,9 +16,10 @@ use crate::support::{
 
 /// A running daemon with its status page.
 struct Desk {
+    /// The first to be dropped: its last lines are in the folder.
+    process: Process,
     api: Api,
     folder: Folder,
-    process: Process,
     port: u16,
 }
 
@@ -49,15 +50,15 @@ impl Desk {
     /// Starts a daemon; `listen` are further settings of its listener.
     async fn listening(listen: &str, settings: &str, files: &[(&str, &str)]) -> Self {
         let api = Api::start();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let listen = format!("[listen]\naddress = \"127.0.0.1:{port}\"\n{listen}{TOKENS}");
+        let listen = format!("[listen]\naddress = \"127.0.0.1:0\"\n{listen}{TOKENS}");
         let folder = Folder::new(&api.url, &format!("{listen}{settings}"));
         folder.without_rate();
         for (name, content) in [("anna", "t0ken-of-anna"), ("bert", "t0ken-of-bert")].iter().chain(files) {
             folder.private(name, content);
         }
         let process = running(&folder).await;
-        Self { api, folder, process, port }
+        let port = process.port().await;
+        Self { process, api, folder, port }
     }
 
     fn browser(&self) -> Browser {

@@ -236,6 +236,18 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Returns the port of its HTTP listener, once it serves.
+    ///
+    /// The settings name port 0: a free port that is chosen before may be another's by then.
+    pub async fn port(&self) -> u16 {
+        const SERVED: &str = "serving HTTP address=";
+        until("it serves HTTP", || self.log().contains(SERVED)).await;
+        let log = self.log();
+        let (_, address) = log.rsplit_once(SERVED).unwrap();
+        let (_, port) = address.lines().next().unwrap().rsplit_once(':').unwrap();
+        port.parse().unwrap()
+    }
+
     pub fn signal(&self, name: &str) {
         let done = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
         assert!(done.success());
