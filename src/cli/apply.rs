@@ -48,7 +48,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     // Files that change meanwhile are for the next run.
     let (_feed, mut fed) = mpsc::channel(1);
     let key_source = load::key_source(&settings.api, global)?;
-    let (files, active) = driver::gather(&settings, &store, &clock, None, false).await?;
+    let (files, active) =
+        driver::gather(&settings, &store, &clock, None, driver::Ahead::nothing(&settings), false).await?;
     let (who, revision) = (load::who("apply", global), files.revision());
     let board = Board::default();
     let start = driver::Start { who, active, revision, number: 0, board: board.clone() };

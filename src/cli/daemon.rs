@@ -10,7 +10,6 @@ use sd_notify::NotifyState;
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep};
 
-use crate::agents_api::KeySource;
 use crate::calendar::Edition;
 use crate::clock::Clock;
 use crate::compile::World;
@@ -18,16 +17,16 @@ use crate::limits::replicas::POLL;
 use crate::model::{Instant, Problem};
 use crate::reconcile::{ActiveRevision, Driver, Feed, Mode, Supervisor};
 use crate::settings::Settings;
-use crate::sources::{Files, OtherFiles, Watch, Watched, watch};
+use crate::sources::Watch;
 use crate::store::{Alone, Store, StoreError};
 use crate::web::{self, Standby};
-use crate::zoneinfo;
 
 use super::claims::{Claims, lock};
-use super::driver::{Start, build, gather};
+use super::driver::{Ahead, Start, build, gather};
+use super::files::watch_for_driver;
 use super::global::{Exit, Global, OK};
 use super::systemd::{self, Systemd};
-use super::{load, notify, output, reload, standby, zones};
+use super::{files, load, notify, output, reload, standby, zones};
 
 /// Runs until a signal stops it; reloaded settings replace the old ones if they are valid.
 ///
@@ -98,6 +97,8 @@ struct Daemon<'g> {
     notifications: notify::Notifications,
     /// It lasts through reloads: between two claims another daemon could take the variables.
     claims: Option<Arc<Mutex<Claims>>>,
+    /// While it stands by.
+    own_files: Option<files::Standby>,
     /// True once the store was open, or another replica had it: from then on nothing ends the daemon.
     was_running: bool,
 }
@@ -140,6 +141,7 @@ impl<'g> Daemon<'g> {
             _socket: socket,
             notifications,
             claims: None,
+            own_files: None,
             was_running: false,
         })
     }
@@ -213,14 +215,25 @@ impl<'g> Daemon<'g> {
             true => prepare(&mut self.server, settings).await?,
             false => web::Prepared::nothing(),
         };
-        let stores = (store, &self.clock);
+        let ahead = self.ahead(settings).await;
+        let (stores, handles) = ((store, &self.clock), &self.handles);
         let begun =
-            begin(self.global, settings, stores, active, number, &self.handles, &mut self.claims).await;
+            begin(self.global, settings, stores, (active, ahead), number, handles, &mut self.claims).await;
         match begun.is_ok() {
             true => self.server.commit(prepared),
             false => self.server.withdraw(prepared).await,
         }
         begun
+    }
+
+    /// Returns what this replica read and compiled while it stood by.
+    async fn ahead(&mut self, settings: &Settings) -> Ahead {
+        let finished = self.own_files.take().map(|own| tokio::task::spawn_blocking(|| own.finish()));
+        let ahead = match finished {
+            Some(finished) => finished.await.ok().flatten(),
+            None => None,
+        };
+        ahead.unwrap_or_else(|| Ahead::nothing(settings))
     }
 
     /// Waits until this replica holds the store; `None` if a signal stops it first.
@@ -263,6 +276,11 @@ impl<'g> Daemon<'g> {
                 Err(error) => Standby { why: error.to_string(), is_ready: false },
             };
             self.was_running = true;
+            if self.own_files.as_ref().is_none_or(|own| own.is_stale(&*self.clock)) {
+                self.own_files = None;
+                let own = files::Standby::watch(settings, self.global, &self.handles, &self.clock);
+                self.own_files = own.inspect_err(|error| tracing::warn!("{error:#}")).ok();
+            }
             let why = &standby.why;
             if shown != *why {
                 tracing::warn!("standing by: {why}");
@@ -282,6 +300,7 @@ impl<'g> Daemon<'g> {
             Ok(prepared) => {
                 self.server.commit(prepared);
                 settings.clone_from(&newer.settings);
+                self.own_files = None;
                 self.in_use.lock().unwrap_or_else(PoisonError::into_inner).clone_from(settings);
                 Ok(())
             }
@@ -331,7 +350,7 @@ async fn begin(
     global: &Global,
     settings: &Settings,
     (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
-    active: Option<ActiveRevision>,
+    (active, ahead): (Option<ActiveRevision>, Ahead),
     number: u32,
     handles: &web::Handles,
     claims: &mut Option<Arc<Mutex<Claims>>>,
@@ -340,7 +359,7 @@ async fn begin(
     handles.archive.follow(settings);
     // A reload may name another API or owner.
     let store = &store.owned_by(&settings.owner()).await?;
-    let (files, active) = gather(settings, store, clock, active, true).await?;
+    let (files, active) = gather(settings, store, clock, active, ahead, true).await?;
     let revision = files.revision();
     {
         // The driver builds it again: holding two at once would set the peak of memory.
@@ -353,8 +372,7 @@ async fn begin(
             }
         }
     }
-    let watching = watch_files(files, (settings, global), key_source.clone(), number, handles)?;
-    handles.pulses.watch(watching.pulse.clone());
+    let watching = watch_for_driver(files, (settings, global), key_source.clone(), number, handles)?;
     let board = handles.board.clone();
     let start = Start { who: load::who("run", global), active, revision, number, board };
     let driver = build(settings, &key_source, store, clock, start).await?;
@@ -411,48 +429,4 @@ fn socket(settings: &Settings, handles: &web::Handles) -> anyhow::Result<Option<
     web::serve_socket(&path, handles.clone()).map(Some).with_context(|| {
         format!("cannot create the socket {}\n  hint: set a short store.path on a local disk", path.display())
     })
-}
-
-/// Watches the files that a driver was built from.
-fn watch_files(
-    files: Files,
-    (settings, global): (&Settings, &Global),
-    key_source: KeySource,
-    number: u32,
-    handles: &web::Handles,
-) -> anyhow::Result<Watch> {
-    let (feed, reloads) = (handles.feed.clone(), handles.reloads.clone());
-    let system = global.surroundings().zoneinfo;
-    let beside = OtherFiles {
-        key_file: key_source.file().map(ToOwned::to_owned),
-        zoneinfo: zoneinfo::folder(&settings.zoneinfo, system.as_deref()).map(ToOwned::to_owned),
-    };
-    watch(files, beside, settings.restat, move |watched| match watched {
-        // After a package update, the active settings get the newest zone rules.
-        Watched::Zones => {
-            reloads.read_zones();
-            true
-        }
-        watched => report(&feed, number, &key_source, watched),
-    })
-    .context("cannot watch files")
-}
-
-/// Forwards an event of the watching thread; an invalid key leaves the previous one active.
-fn report(feed: &mpsc::Sender<Feed>, number: u32, key_source: &KeySource, watched: Watched) -> bool {
-    let fed = match watched {
-        Watched::Revision(revision) => Feed::Inputs(number, revision),
-        Watched::Key => match key_source.load() {
-            Ok(key) => {
-                key.hide();
-                Feed::Key(number, key)
-            }
-            Err(error) => {
-                tracing::error!(%error, "the API key was not changed");
-                return true;
-            }
-        },
-        Watched::Zones => return true,
-    };
-    feed.blocking_send(fed).is_ok()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::agents_api::KeySource;
 use crate::clock::Clock;
+use crate::compile::World;
 use crate::reconcile::{ActiveRevision, Actor, Board, Driver, Newest, Setup};
 use crate::settings::Settings;
 use crate::sources::{Files, Revision};
@@ -28,6 +29,21 @@ pub struct Start {
     pub board: Board,
 }
 
+/// What was read and compiled before a driver needs it.
+pub struct Ahead {
+    /// The files.
+    pub files: Files,
+    /// The pages that they define; empty if they were not compiled.
+    pub world: World,
+}
+
+impl Ahead {
+    /// Returns the files of the settings, not read yet.
+    pub fn nothing(settings: &Settings) -> Self {
+        Self { files: Files::new(settings), world: World::default() }
+    }
+}
+
 /// Reads the current files and the active revision.
 ///
 /// With `keeps_reading`, the caller watches the files, so this waits only briefly for files that
@@ -37,14 +53,15 @@ pub async fn gather(
     store: &Arc<dyn Store>,
     clock: &Arc<dyn Clock>,
     active: Option<ActiveRevision>,
+    ahead: Ahead,
     keeps_reading: bool,
 ) -> anyhow::Result<(Files, ActiveRevision)> {
-    let mut files = Files::new(settings);
+    let Ahead { mut files, world } = ahead;
     let remembered = store.remembered().await?;
     let recalled = files.recall(&remembered.newest.inputs).inputs;
     let active = active.unwrap_or_else(|| {
         let now = clock.now();
-        ActiveRevision::recall(settings, &remembered, &recalled, now, now)
+        ActiveRevision::recall_ahead(settings, &remembered, (&recalled, world), now, now)
     });
     // This may wait for a writer, which would block a thread of the runtime.
     let settled = tokio::task::spawn_blocking(move || {

@@ -16,6 +16,7 @@ mod diff;
 mod driver;
 mod emergency;
 mod explain;
+mod files;
 mod global;
 mod health;
 mod history;

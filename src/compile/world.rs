@@ -115,6 +115,11 @@ impl World {
         gone
     }
 
+    /// Returns true if it was compiled from these very settings and inputs.
+    pub fn is_of(&self, blueprint: &Blueprint, inputs: &Inputs) -> bool {
+        self.basis.as_ref().is_some_and(|basis| basis.inputs.is_same(inputs) && basis.blueprint == *blueprint)
+    }
+
     /// Returns true if the calendars reach far enough from an instant, back and ahead.
     ///
     /// A clock can jump either way.

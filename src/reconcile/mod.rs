@@ -33,6 +33,6 @@ pub use driver::{Driver, Ended, Feed, Mode, Newest, Pace, Setup, Standing, Super
 pub(crate) use gate::{Gate, Limits, Urgency};
 pub(crate) use promotions::{Promotion, Promotions};
 pub(crate) use revision::Out;
-pub(crate) use revision::revision_id;
 pub use revision::{ActiveRevision, Held};
+pub(crate) use revision::{own_files, revision_id};
 pub(crate) use set_override::{Draft, Selection, Until, prepare};

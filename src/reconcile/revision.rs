@@ -1,6 +1,7 @@
 //! The inputs and settings of one moment: their ID, and their state as active, held, or rolled out
 //! in stages.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::model::{Instant, PageId};
 use crate::plan::{Recent, Side};
 use crate::settings::Settings;
 use crate::sources::{Files, Revision};
+use crate::store::relay::OwnFiles;
 use crate::store::{Accepted, Remembered};
 use crate::zone::{Database, Zone};
 
@@ -54,6 +56,20 @@ impl ActiveRevision {
         from: Instant,
         to: Instant,
     ) -> Self {
+        Self::recall_ahead(settings, remembered, (inputs, World::default()), from, to)
+    }
+
+    /// Restores the active revision, and uses pages that were compiled ahead if they are the same.
+    pub fn recall_ahead(
+        settings: &Settings,
+        remembered: &Remembered,
+        (inputs, ahead): (&Inputs, World),
+        from: Instant,
+        to: Instant,
+    ) -> Self {
+        // A page that keeps an older definition must not get one of these files.
+        let is_usable = remembered.kept.is_empty() && ahead.is_fresh(from) && ahead.is_fresh(to);
+        let ahead = Cell::new(Some(ahead).filter(|_| is_usable));
         let recall = |accepted: &Accepted, before: Option<&World>| {
             let older = as_accepted(settings, accepted);
             let is_newest = std::ptr::eq(accepted, &remembered.newest);
@@ -63,7 +79,10 @@ impl ActiveRevision {
                 older => Files::new(older.as_ref().unwrap_or(settings)).recall(&accepted.inputs).inputs,
             };
             let settings = older.as_ref().unwrap_or(settings);
-            let world = World::over(&settings.blueprint, &inputs, from, to, before);
+            let ahead = if is_newest { ahead.take() } else { None };
+            let same = ahead.filter(|ahead| ahead.is_of(&settings.blueprint, &inputs));
+            let compile = || World::over(&settings.blueprint, &inputs, from, to, before);
+            let world = same.unwrap_or_else(compile);
             (settings.blueprint.clone(), inputs, world)
         };
         let has_followers = |number| remembered.behind.values().any(|behind| behind.as_of == Some(number));
@@ -191,6 +210,20 @@ pub fn parts_of(written: &str, revision: &Revision) -> BTreeSet<String> {
     let settings = version("settings", &Sha256::digest(deciding(written).as_bytes()));
     let files = revision.digests.iter().map(|(path, digest)| version(path, digest));
     files.chain([settings]).collect()
+}
+
+/// Returns the settings and files of a replica, for the others.
+pub fn own_files(settings: &Settings, revision: &Revision) -> OwnFiles {
+    let zones = &settings.blueprint.zones;
+    let parts = parts_of(&settings.written, revision);
+    let named = parts.iter().filter_map(|part| part.rsplit_once(' '));
+    let files = named.map(|(name, digest)| (name.to_owned(), digest.to_owned()));
+    let zone_database = zones.version().map(|version| ("time zone database".to_owned(), version.to_string()));
+    OwnFiles {
+        revision: revision_id(&settings.written, revision, zones),
+        errors: revision.problems.values().flatten().filter(|problem| problem.is_error()).count(),
+        digests: files.chain(zone_database).collect(),
+    }
 }
 
 /// A revision that waits for approval.

@@ -84,11 +84,11 @@ impl Files {
     }
 
     /// Restores the last good contents from an earlier run of the program.
+    ///
+    /// Content that was read before counts as unread, except for the same content.
     pub fn recall(&mut self, remembered: &BTreeMap<String, Vec<u8>>) -> Revision {
         for file in &mut self.files {
-            if let Some(bytes) = remembered.get(&file.id()) {
-                file.recall(bytes, &self.zones);
-            }
+            file.recall(remembered.get(&file.id()).map(Vec::as_slice), &self.zones);
         }
         self.revision()
     }

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
@@ -86,8 +87,11 @@ pub fn watch(
         events: events.clone(),
         pulse: pulse.clone(),
     };
-    std::thread::Builder::new().name("sources".to_owned()).spawn(move || watching.run())?;
-    Ok(Watch { events, pulse })
+    let thread = std::thread::Builder::new().name("sources".to_owned()).spawn(move || {
+        watching.run();
+        watching.files
+    })?;
+    Ok(Watch { events, pulse, thread: Some(thread) })
 }
 
 /// A running watch; it ends when dropped.
@@ -96,6 +100,16 @@ pub struct Watch {
     events: Arc<Events>,
     /// The pulse of its thread.
     pub pulse: Pulse,
+    thread: Option<JoinHandle<Files>>,
+}
+
+impl Watch {
+    /// Ends the watch and returns the files, once the thread is done with them.
+    pub fn finish(mut self) -> Option<Files> {
+        let thread = self.thread.take()?;
+        drop(self);
+        thread.join().ok()
+    }
 }
 
 impl Drop for Watch {

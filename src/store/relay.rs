@@ -1,10 +1,12 @@
 //! Carries requests of people through a shared store: from any replica to the one that writes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::{Clock, WallClock};
@@ -58,6 +60,29 @@ pub struct Replica {
     pub is_active: bool,
     /// Seconds since its last sign of life.
     pub age: i64,
+    /// Its own settings and files; `None` until it has read them.
+    pub files: Option<OwnFiles>,
+}
+
+/// The settings and files of a replica, as it reads them now.
+///
+/// Only those of the active one can become active; the others show who would bring old files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnFiles {
+    /// The ID of the revision that they would be.
+    pub revision: String,
+    /// The number of errors in them.
+    pub errors: usize,
+    /// The digest of each, by its path or name.
+    pub digests: BTreeMap<String, String>,
+}
+
+impl OwnFiles {
+    /// Returns the names of those that differ from another replica's.
+    pub fn differing<'a>(&'a self, other: &'a Self) -> BTreeSet<&'a str> {
+        let names = self.digests.keys().chain(other.digests.keys());
+        names.filter(|name| self.digests.get(*name) != other.digests.get(*name)).map(String::as_str).collect()
+    }
 }
 
 /// The replicas, as one of them sees them.
@@ -67,6 +92,16 @@ pub struct Replicas {
     pub all: Vec<Replica>,
     /// The reason why the database cannot be reached now.
     pub failure: Option<String>,
+}
+
+impl Replicas {
+    /// Returns the names of a replica's files that differ from those of the active one.
+    pub fn differing<'a>(&'a self, replica: &'a Replica) -> BTreeSet<&'a str> {
+        let active =
+            self.all.iter().find(|replica| replica.is_active).and_then(|active| active.files.as_ref());
+        let both = replica.files.as_ref().zip(active);
+        both.map(|(own, active)| own.differing(active)).unwrap_or_default()
+    }
 }
 
 /// A request that this replica has taken.
@@ -103,6 +138,7 @@ pub(super) enum Command {
 pub struct Relay {
     commands: blocking::Sender<Command>,
     is_active: Arc<AtomicBool>,
+    files: Arc<watch::Sender<Option<OwnFiles>>>,
     replicas: watch::Receiver<Replicas>,
 }
 
@@ -112,6 +148,8 @@ pub(super) struct Ends {
     pub(super) commands: blocking::Receiver<Command>,
     /// True while this replica takes requests.
     pub(super) is_active: Arc<AtomicBool>,
+    /// The settings and files of this replica.
+    pub(super) files: watch::Receiver<Option<OwnFiles>>,
     /// The replicas, as last seen.
     pub(super) replicas: watch::Sender<Replicas>,
     again: blocking::Sender<Command>,
@@ -138,8 +176,14 @@ pub(super) fn channel() -> (Relay, mpsc::Receiver<Taken>, Ends) {
     let failure = Some("the database was not reached yet".to_owned());
     let (replicas, seen) = watch::channel(Replicas { all: Vec::new(), failure });
     let is_active = Arc::new(AtomicBool::new(false));
-    let relay = Relay { commands: send.clone(), is_active: is_active.clone(), replicas: seen };
-    (relay, requests, Ends { commands, is_active, replicas, again: send, taken })
+    let (files, read) = watch::channel(None);
+    let relay = Relay {
+        commands: send.clone(),
+        is_active: is_active.clone(),
+        files: Arc::new(files),
+        replicas: seen,
+    };
+    (relay, requests, Ends { commands, is_active, files: read, replicas, again: send, taken })
 }
 
 impl Relay {
@@ -164,6 +208,11 @@ impl Relay {
     /// Takes requests from now on, or no longer.
     pub fn set_active(&self, is_active: bool) {
         self.is_active.store(is_active, Ordering::Relaxed);
+    }
+
+    /// Shows the others which settings and files this replica reads.
+    pub fn show_files(&self, files: OwnFiles) {
+        self.files.send_replace(Some(files));
     }
 
     /// Returns the replicas, as last seen.

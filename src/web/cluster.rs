@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::model::Problem;
 use crate::store::Alone;
-use crate::store::relay::{self, Delivery, Relay, Replicas};
+use crate::store::relay::{self, Delivery, OwnFiles, Relay, Replicas};
 
 use super::wire;
 
@@ -80,6 +80,11 @@ impl Cluster {
     /// Removes this replica from the list of those that live.
     pub async fn leave(&self) {
         self.relay.leave().await;
+    }
+
+    /// Shows the other replicas which settings and files this one reads.
+    pub fn show_files(&self, files: OwnFiles) {
+        self.relay.show_files(files);
     }
 
     /// Returns the replicas, as last seen.

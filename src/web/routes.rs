@@ -189,7 +189,7 @@ async fn status(State(driver): State<Handles>) -> Response {
         _ => {
             let mut shown = wire::status(&status);
             if let Some(cluster) = &driver.cluster {
-                shown["replicas"] = wire::replicas(&cluster.replicas().all);
+                shown["replicas"] = wire::replicas(&cluster.replicas());
                 shown["alone"] = wire::alone(cluster.alone().as_ref());
             }
             let text = Bytes::from(redacted(shown.to_string()));

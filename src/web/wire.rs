@@ -7,7 +7,7 @@ use crate::model::{Instant, PageId, Problem, RowName};
 use crate::pages::{Override, OverrideKind};
 use crate::reconcile::{Draft, Promotion, Selection, Status, Until, Withheld};
 use crate::store::Alone;
-use crate::store::relay::Replica;
+use crate::store::relay::{OwnFiles, Replica, Replicas};
 use crate::zone::Zone;
 
 /// A request for an override, as text; the daemon parses it as the command line would.
@@ -144,16 +144,21 @@ pub fn alone(alone: Option<&Alone>) -> Value {
 }
 
 /// Returns the replicas that share the store, as JSON.
-pub fn replicas(replicas: &[Replica]) -> Value {
+pub fn replicas(replicas: &Replicas) -> Value {
     let replica = |replica: &Replica| {
+        let files = replica.files.as_ref().map(|files| {
+            let OwnFiles { revision, errors, .. } = files;
+            json!({ "revision": revision, "errors": errors, "differ": replicas.differing(replica) })
+        });
         json!({
             "name": replica.described,
             "program": replica.program,
             "active": replica.is_active,
             "seen_seconds_ago": replica.age,
+            "files": files,
         })
     };
-    replicas.iter().map(replica).collect()
+    replicas.all.iter().map(replica).collect()
 }
 
 /// Returns a promoted page that still waits for the page it follows, as JSON.

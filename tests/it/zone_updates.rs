@@ -5,7 +5,7 @@ use rtconfd::zone::Database;
 use crate::support::{Api, Folder, NO_HOLD, always, running, until};
 
 /// Writes a zone database in which London has the rules of another zone.
-fn write_zones(folder: &Folder, release: &str, clock: &str) {
+pub fn write_zones(folder: &Folder, release: &str, clock: &str) {
     let zone = Database::embedded().zone(clock).unwrap();
     std::fs::create_dir_all(folder.path("zones/Europe")).unwrap();
     std::fs::write(folder.path("zones/Europe/London.new"), zone.tzif().unwrap()).unwrap();

@@ -190,9 +190,26 @@ impl General {
         let rows = replicas.iter().map(|replica| {
             let part = if replica["active"] == true { "active" } else { "standby" };
             let seen = format!("{} s ago", replica["seen_seconds_ago"]);
-            [text(&replica["name"]), part.to_owned(), text(&replica["program"]), seen]
+            let files = files_of(&replica["files"]);
+            [text(&replica["name"]), part.to_owned(), text(&replica["program"]), seen, files]
         });
-        output::print_table(["REPLICA", "PART", "VERSION", "SEEN"], &["VERSION"], rows);
+        output::print_table(["REPLICA", "PART", "VERSION", "SEEN", "FILES"], &["VERSION"], rows);
+    }
+}
+
+/// Returns the revision of a replica's own files, and how they differ from the active one's.
+fn files_of(files: &Value) -> String {
+    let Some(revision) = files["revision"].as_str() else { return "not read yet".to_owned() };
+    let differing = files["differ"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let differing: Vec<&str> = differing.collect();
+    let mut shown = revision.to_owned();
+    if !differing.is_empty() {
+        shown += &format!(", other: {}", differing.join(", "));
+    }
+    match files["errors"].as_u64() {
+        None | Some(0) => shown,
+        Some(1) => shown + ", 1 error",
+        Some(errors) => shown + &format!(", {errors} errors"),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::clock::{Clock, WallClock};
 use crate::limits::replicas::{ANSWERS_POLL, HEARTBEAT, REQUEST_TIMEOUT, REQUESTS_POLL};
 use crate::store::StoreError;
-use crate::store::relay::{Command, Delivery, Ends, Replica, Replicas, Request, Response};
+use crate::store::relay::{Command, Delivery, Ends, OwnFiles, Replica, Replicas, Request, Response};
 use crate::store::sql::{Row, Session, params};
 
 use super::address::Address;
@@ -139,7 +139,8 @@ impl Worker {
         if self.alive.is_none_or(|alive| now.saturating_sub(alive) >= HEARTBEAT) {
             self.alive = Some(now);
             if self.is_replica {
-                sign(session, &self.id)?;
+                let files = self.ends.files.borrow().clone();
+                sign(session, &self.id, files.as_ref())?;
             }
             let all = live(session)?;
             self.ends.replicas.send_replace(Replicas { all, failure: None });
@@ -227,10 +228,11 @@ fn busy() -> Response {
 }
 
 /// Gives a sign of life, and removes old rows.
-fn sign(session: &mut dyn Session, id: &str) -> Result<(), StoreError> {
-    let sign = "INSERT INTO rtconfd.replicas (id, described, program) VALUES (?1, ?2, ?3)
-        ON CONFLICT (id) DO UPDATE SET at = clock_timestamp()";
-    session.execute(sign, params![id, lease::described(), env!("CARGO_PKG_VERSION")])?;
+fn sign(session: &mut dyn Session, id: &str, files: Option<&OwnFiles>) -> Result<(), StoreError> {
+    let sign = "INSERT INTO rtconfd.replicas (id, described, program, files) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (id) DO UPDATE SET at = clock_timestamp(), files = excluded.files";
+    let files = files.and_then(|files| serde_json::to_string(files).ok());
+    session.execute(sign, params![id, lease::described(), env!("CARGO_PKG_VERSION"), files])?;
     for table in ["requests", "replicas"] {
         let old = format!("DELETE FROM rtconfd.{table} WHERE at < clock_timestamp() - INTERVAL '1 minute'");
         session.execute(&old, &[])?;
@@ -243,10 +245,11 @@ fn live(session: &mut dyn Session) -> Result<Vec<Replica>, StoreError> {
     let all = "SELECT replicas.described, program,
             CASE WHEN holder IS NOT NULL AND lease.described = replicas.described
                 THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS active,
-            CAST(EXTRACT(EPOCH FROM clock_timestamp() - at) AS BIGINT)
+            CAST(EXTRACT(EPOCH FROM clock_timestamp() - at) AS BIGINT), files
         FROM rtconfd.replicas, rtconfd.lease ORDER BY active DESC, replicas.described";
     session.rows(all, &[], |row| {
         let is_active = row.get::<i64>(2)? == 1;
-        Ok(Replica { described: row.get(0)?, program: row.get(1)?, is_active, age: row.get(3)? })
+        let files = row.get::<Option<String>>(4)?.and_then(|files| serde_json::from_str(&files).ok());
+        Ok(Replica { described: row.get(0)?, program: row.get(1)?, is_active, age: row.get(3)?, files })
     })
 }

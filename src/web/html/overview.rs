@@ -9,6 +9,7 @@ use crate::model::{Environment, Problem};
 use crate::reconcile::{PageStatus, Standing, Status};
 use crate::settings::Right;
 use crate::store::Alone;
+use crate::store::relay::{Replica, Replicas};
 
 use super::super::cluster::Cluster;
 use super::super::visitor::Visitor;
@@ -132,7 +133,8 @@ fn summary(status: &Status) -> Markup {
 /// Returns the replicas that share the store, if it is shared.
 fn replicas(cluster: Option<&Cluster>) -> Markup {
     let Some(cluster) = cluster else { return html! {} };
-    let all = cluster.replicas().all;
+    let replicas = cluster.replicas();
+    let all = &replicas.all;
     html! {
         @if !all.is_empty() {
             p.quiet {
@@ -143,6 +145,35 @@ fn replicas(cluster: Option<&Cluster>) -> Markup {
                     @if replica.program != env!("CARGO_PKG_VERSION") { ", version " (replica.program) }
                     @if replica.age > LATE { ", last seen " (replica.age) " s ago" }
                     ")"
+                }
+            }
+            (other_files(&replicas))
+        }
+    }
+}
+
+/// Returns which replicas would bring other files than the active one, or bad ones.
+fn other_files(replicas: &Replicas) -> Markup {
+    let differing = |replica| replicas.differing(replica).into_iter().collect::<Vec<&str>>().join(", ");
+    let errors = |replica: &Replica| match replica.files.as_ref().map_or(0, |files| files.errors) {
+        0 => None,
+        1 => Some("1 error".to_owned()),
+        errors => Some(format!("{errors} errors")),
+    };
+    let standbys = replicas.all.iter().filter(|replica| !replica.is_active);
+    let odd: Vec<_> = standbys
+        .map(|replica| (&replica.described, differing(replica), errors(replica)))
+        .filter(|(_, differing, errors)| !differing.is_empty() || errors.is_some())
+        .collect();
+    html! {
+        @if !odd.is_empty() {
+            section.attention aria-label="Files of replicas" {
+                @for (described, differing, errors) in odd {
+                    p.odd {
+                        strong { (described) }
+                        @if !differing.is_empty() { " reads other files than the active replica: " (differing) "." }
+                        @if let Some(errors) = errors { " It has " (errors) " in its files; its log names them." }
+                    }
                 }
             }
         }

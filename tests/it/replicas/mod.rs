@@ -4,6 +4,7 @@
 mod alone;
 mod beside;
 mod faults;
+mod files;
 mod pauses;
 mod standby_server;
 
@@ -320,28 +321,6 @@ async fn a_standby_serves_the_status_page_and_says_that_it_stands_by() {
         response.status() == 503 && is_page && response.headers().contains_key("content-security-policy")
     );
     assert!(response.text().await.unwrap().contains("no replica is active"));
-}
-
-/// The next machine gets its files late, as with a ConfigMap.
-#[tokio::test]
-async fn a_replica_with_old_files_rolls_nothing_back() {
-    let cluster = Cluster::new(Server::shared(), "");
-    let first = cluster.start_active("a").await;
-    let second = cluster.start_standby("b").await;
-    cluster.sites(1);
-    cluster.until_phones(1).await;
-    drop(first);
-    cluster.sites(0);
-    until("the other one is active", || is_active(&second)).await;
-    let status = || cluster.run("b", &["status"]).out;
-    until("the old files are held", || status().contains("the files of this replica may be old")).await;
-    cluster.until_phones(1).await;
-    cluster.sites(1);
-    until("nothing is held", || !status().contains("HELD")).await;
-    // The values were right all the time.
-    cluster.check_patches(6).await;
-    cluster.sites(2);
-    cluster.until_phones(2).await;
 }
 
 /// The rights that the guide gives to the service.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rtconfd::agents_api::{ApiKey, KeySource, WritePages};
 use rtconfd::clock::{Clock, ManualClock};
+use rtconfd::compile::World;
 use rtconfd::model::Instant;
 use rtconfd::reconcile::{
     ActiveRevision, Actor, Board, Control, Driver, Ended, Feed, Mode, Newest, Pace, Setup, Status, Supervisor,
@@ -55,8 +56,11 @@ impl Driving {
         let remembered = store.remembered().await.unwrap();
         let now = clock.now();
         let mut files = Files::new(&settings);
+        // A replica that stood by has read its files before; that must change nothing.
+        files.settle();
+        let ahead = World::new(&settings.blueprint, &files.revision().inputs, now, None);
         let recalled = files.recall(&remembered.newest.inputs).inputs;
-        let active = ActiveRevision::recall(&settings, &remembered, &recalled, now, now);
+        let active = ActiveRevision::recall_ahead(&settings, &remembered, (&recalled, ahead), now, now);
         files.settle();
         let revision = files.revision();
         let (feed, mut fed) = mpsc::channel(64);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rtconfd::clock::Clock;
+use rtconfd::compile::World as Pages;
 use rtconfd::reconcile::{
     ActiveRevision, Actor, Board, Control, Driver, Feed, Mode, Newest, Pace, Setup, Status, Unsupervised,
 };
@@ -24,9 +25,11 @@ impl World {
         self.store = sqlite::in_place(self.database.clone(), &self.settings.owner()).unwrap();
         let remembered = self.store.remembered().await.unwrap();
         let mut files = Files::read_by(&self.settings, Box::new(self.disk.clone()));
+        let ahead = self.read_ahead(&mut files);
         let recalled = files.recall(&remembered.newest.inputs).inputs;
-        let active = active
-            .unwrap_or_else(|| ActiveRevision::recall(&self.settings, &remembered, &recalled, now, now));
+        let recall =
+            || ActiveRevision::recall_ahead(&self.settings, &remembered, (&recalled, ahead), now, now);
+        let active = active.unwrap_or_else(recall);
         files.read(&self.writers());
         let last_known = self.store.last_known().await.unwrap();
         let (feed, mut fed) = mpsc::channel(64);
@@ -57,6 +60,15 @@ impl World {
         let task = tokio::spawn(async move { driver.run(Mode::Daemon, &mut fed, &Unsupervised).await });
         self.running = Some(Running { feed, board, task, files });
         self.restart_recovery();
+    }
+
+    /// Returns the pages that a replica compiled of its own files while it stood by.
+    fn read_ahead(&self, files: &mut Files) -> Pages {
+        if !self.is_shared {
+            return Pages::default();
+        }
+        files.read(&self.writers());
+        Pages::new(&self.settings.blueprint, &files.revision().inputs, self.clock.now(), None)
     }
 
     /// Marks all files as quiet except one that is being written.
