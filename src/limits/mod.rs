@@ -45,14 +45,16 @@ pub mod replicas;
 pub mod settings;
 pub mod store;
 pub mod time;
+pub mod variants;
 
 /// Returns all sections, in the order of the reference.
-pub fn sections() -> [Section; 11] {
+pub fn sections() -> [Section; 12] {
     [
         files::section(),
         calendars::section(),
         settings::section(),
         pages::section(),
+        variants::section(),
         api::section(),
         changes::section(),
         listener::section(),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::limits::settings::MAX_ID;
@@ -12,7 +13,8 @@ use crate::limits::settings::MAX_ID;
 use super::{Instant, Variable};
 
 /// The three environments that an agent's config pages exist in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Environment {
     /// For experiments.
     Sandbox,

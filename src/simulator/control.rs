@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::faults::Fault;
+use super::project_routes::Edit;
 use super::state::Simulator;
 
 const BODY_BYTES: usize = 1 << 20;
@@ -82,6 +83,24 @@ pub async fn edit(
 ) -> Response {
     let body = read(request).await;
     simulator.edit(&agent, &environment, body.as_ref())
+}
+
+/// Returns the variants and deployments of an agent.
+pub async fn project(FromState(simulator): FromState<Simulator>, Path(agent): Path<String>) -> Response {
+    json(&simulator.edit_project(&agent, &Edit::default()))
+}
+
+/// Edits the variants of main with `PATCH {"variants": …}`, as a user of the vendor's UI would.
+pub async fn edit_project(
+    FromState(simulator): FromState<Simulator>,
+    Path(agent): Path<String>,
+    request: Request<Body>,
+) -> Response {
+    match read(request).await.map(serde_json::from_value::<Edit>) {
+        Some(Ok(edit)) => json(&simulator.edit_project(&agent, &edit)),
+        Some(Err(error)) => reported(StatusCode::BAD_REQUEST, error.to_string()),
+        None => reported(StatusCode::BAD_REQUEST, "the body must be JSON".to_owned()),
+    }
 }
 
 /// Returns the simulator's web page.

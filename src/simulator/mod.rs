@@ -3,10 +3,15 @@
 //! It stores pages as the real API does, injects faults on request, and lets a user edit a page as
 //! in the vendor's UI.
 
+mod answer;
 mod connection;
+mod content;
 mod control;
 mod faults;
+mod merge;
 mod pages;
+mod project;
+mod project_routes;
 mod routes;
 mod state;
 
@@ -36,6 +41,7 @@ impl Simulator {
             .route("/_simulator/faults", post(control::inject).delete(control::heal))
             .route("/_simulator/pages", get(control::all_pages))
             .route("/_simulator/pages/{agent}/{environment}", patch(control::edit))
+            .route("/_simulator/projects/{agent}", get(control::project).patch(control::edit_project))
             .fallback(any(routes::api))
             .with_state(self);
         let listener = connection::Breakable(listener);

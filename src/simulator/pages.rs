@@ -11,6 +11,8 @@ use serde_json::{Map, Value, json};
 use crate::model::{Environment, Instant};
 use crate::schema::Schema;
 
+use super::project::Project;
+
 /// The reason why a write is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -35,6 +37,9 @@ struct Kept {
     agents: BTreeMap<String, Agent>,
     /// Pages by `AGENT/environment`; a page that was never written is absent.
     pages: BTreeMap<String, Page>,
+    /// The versioned part of each agent that was used.
+    #[serde(default)]
+    projects: BTreeMap<String, Project>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -155,6 +160,11 @@ impl Pages {
         Ok(self.page(agent, environment))
     }
 
+    /// Returns the versioned part of an agent; [`save`](Self::save) keeps its changes.
+    pub fn project(&mut self, agent: &str) -> &mut Project {
+        self.kept.projects.entry(agent.to_owned()).or_insert_with(|| Project::new(agent))
+    }
+
     fn write(&mut self, agent: &str, environment: Environment, at: Instant, change: impl FnOnce(&mut Page)) {
         let page = self.kept.pages.entry(key(agent, environment)).or_default();
         change(page);
@@ -164,8 +174,10 @@ impl Pages {
         self.save();
     }
 
-    /// Saves atomically: writes a temporary file and renames it over the state file.
-    fn save(&self) {
+    /// Saves everything to the state file, if there is one.
+    ///
+    /// It writes a temporary file and renames it over the state file.
+    pub fn save(&self) {
         let Some(path) = &self.state_file else { return };
         let beside = path.with_extension("tmp");
         let written = serde_json::to_vec_pretty(&self.kept)
@@ -182,6 +194,6 @@ fn key(agent: &str, environment: Environment) -> String {
     format!("{agent}/{environment}")
 }
 
-fn stamp(at: Instant) -> String {
+pub(super) fn stamp(at: Instant) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

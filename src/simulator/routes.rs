@@ -2,49 +2,24 @@
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, State as FromState};
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 use crate::model::{Environment, Instant};
 
+use super::answer::{Answer, odd, of_status, refuse};
 use super::connection::Hangup;
 use super::faults::{Kind, take_matching};
-use super::pages::Refusal;
+use super::pages::{Refusal, stamp};
+use super::project_routes;
 use super::state::{Logged, Simulator};
 
 const CORRELATION_ID: &str = "x-polyai-correlation-id";
 const BODY_BYTES: usize = 16 << 20;
 /// Limit of the request log; above it, the older half is dropped.
 const LOG_LENGTH: usize = 100_000;
-
-/// An answer: status, body and extra headers.
-pub struct Answer {
-    status: StatusCode,
-    body: Value,
-    headers: Vec<(header::HeaderName, String)>,
-}
-
-impl Answer {
-    fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, body, headers: Vec::new() }
-    }
-}
-
-/// Returns the API's envelope for an error.
-fn refuse(status: u16, code: &str, message: &str) -> Answer {
-    let body = json!({
-        "success": false,
-        "error": message,
-        "error_id": null,
-        "error_code": code,
-        "error_message": message,
-        "data": null,
-    });
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Answer { status, body, headers: Vec::new() }
-}
 
 /// Answers every request outside the simulator's own controls.
 pub async fn api(
@@ -70,7 +45,7 @@ pub async fn api(
         Some(answer) => answer,
         None if reset_early => refuse(500, "RESET", "reset"),
         None => match bytes {
-            Ok(_) => simulator.answer(&method, &path, &parts.headers, parsed.as_ref()),
+            Ok(_) => simulator.answer(&method, &parts.uri, &parts.headers, parsed.as_ref()),
             Err(_) => refuse(413, "PAYLOAD_TOO_LARGE", "The request body is too large."),
         },
     };
@@ -117,26 +92,6 @@ fn early_answer(kind: &Kind) -> Option<Answer> {
     }
 }
 
-fn odd(status: u16, body: &Value) -> Answer {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    Answer { status, body: body.clone(), headers: Vec::new() }
-}
-
-fn of_status(status: u16) -> Answer {
-    let (code, message) = match status {
-        400 => ("REAL_TIME_CONFIG_INVALID_FOR_SCHEMA", "Config values fail JSON Schema validation."),
-        401 => ("AUTH_USER_UNAUTHORISED", "Missing or invalid API key."),
-        403 => ("REAL_TIME_CONFIG_FORBIDDEN_ACCESS", "Not authorized to access real-time configs."),
-        404 => ("PROJECT_NOT_FOUND", "Project not found."),
-        408 => ("REQUEST_TIMEOUT", "The request timed out."),
-        409 => ("CONFLICT", "The request conflicts with another."),
-        422 => ("VALIDATION_ERROR", "The request is malformed."),
-        429 => ("RATE_LIMIT_EXCEEDED", "Too many requests."),
-        _ => ("INTERNAL_ERROR", "Something went wrong."),
-    };
-    refuse(status, code, message)
-}
-
 fn respond(mut answer: Answer, correlation_id: &str, now: Instant) -> Response {
     if let Some(error_id) = answer.body.get_mut("error_id") {
         *error_id = json!(correlation_id);
@@ -181,8 +136,8 @@ impl Simulator {
     /// Runs one operation.
     ///
     /// The checks come in this order: path, key, method, content type, then the request itself.
-    fn answer(&self, method: &Method, path: &str, headers: &HeaderMap, body: Option<&Value>) -> Answer {
-        let steps: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: Option<&Value>) -> Answer {
+        let steps: Vec<&str> = uri.path().trim_start_matches('/').split('/').collect();
         let (allowed, operation): (&[Method], Operation) = match steps.as_slice() {
             ["v1", "agents"] => (&[Method::GET], Operation::Agents),
             ["v1", "accounts", _, "agents"] => (&[Method::GET, Method::POST], Operation::Agents),
@@ -196,7 +151,13 @@ impl Simulator {
             ["v1", "agents", agent, "real-time-configs", environment, "variables"] => {
                 (&[Method::PATCH], Operation::Variables(agent, environment))
             }
-            _ => return refuse(404, "NOT_FOUND", "This path does not exist."),
+            ["v1", "agents", agent, rest @ ..] => match project_routes::operation(rest) {
+                Some((allowed, operation)) => {
+                    (allowed, Operation::Project(agent, operation, uri.query().unwrap_or_default()))
+                }
+                None => return unknown_path(),
+            },
+            _ => return unknown_path(),
         };
         if headers.get("x-api-key").and_then(|key| key.to_str().ok()) != Some(&self.shared.api_key) {
             return of_status(401);
@@ -207,7 +168,7 @@ impl Simulator {
             answer.headers.push((header::ALLOW, names.join(", ")));
             return answer;
         }
-        if method != Method::GET {
+        if ![Method::GET, Method::DELETE].contains(method) {
             let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
             let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_lowercase();
             if kind != "application/json" {
@@ -234,6 +195,18 @@ impl Simulator {
             },
             Operation::Page(agent, environment) => match self.check_page(agent, environment) {
                 Ok(environment) => Answer::ok(self.state().pages.page(agent, environment)),
+                Err(answer) => answer,
+            },
+            Operation::Project(agent, operation, query) => match self.check_agent(agent) {
+                Ok(()) => {
+                    let request = project_routes::Request { method, query, body, at: &stamp(at) };
+                    let mut state = self.state();
+                    let answer = request.answer(state.pages.project(agent), operation);
+                    if method != Method::GET {
+                        state.pages.save();
+                    }
+                    answer
+                }
                 Err(answer) => answer,
             },
             Operation::Schema(agent, environment) => match self.check_page(agent, environment) {
@@ -299,6 +272,17 @@ impl Simulator {
         };
         respond(answer, "edited-by-hand", self.shared.clock.now())
     }
+
+    /// Edits the versioned part of an agent, as a person does in the vendor's UI, and returns it.
+    pub(super) fn edit_project(&self, agent: &str, edit: &project_routes::Edit) -> Value {
+        let at = stamp(self.shared.clock.now());
+        let mut state = self.state();
+        let project = state.pages.project(agent);
+        edit.make(project, &at);
+        let shown = project_routes::shown(project);
+        state.pages.save();
+        shown
+    }
 }
 
 enum Operation<'p> {
@@ -307,6 +291,12 @@ enum Operation<'p> {
     Page(&'p str, &'p str),
     Schema(&'p str, &'p str),
     Variables(&'p str, &'p str),
+    /// An operation on the versioned part of an agent, with the query.
+    Project(&'p str, project_routes::Operation<'p>, &'p str),
+}
+
+fn unknown_path() -> Answer {
+    refuse(404, "NOT_FOUND", "This path does not exist.")
 }
 
 fn variables(body: Option<&Value>) -> Option<&Map<String, Value>> {

@@ -72,6 +72,7 @@ mod people;
 mod program;
 mod replicas;
 mod shapes;
+mod simulated_projects;
 mod simulator;
 mod status_page;
 mod support;
