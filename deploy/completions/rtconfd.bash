@@ -85,6 +85,9 @@ _rtconfd() {
             rtconfd,store)
                 cmd="rtconfd__subcmd__store"
                 ;;
+            rtconfd,variants)
+                cmd="rtconfd__subcmd__variants"
+                ;;
             rtconfd__subcmd__help,agents)
                 cmd="rtconfd__subcmd__help__subcmd__agents"
                 ;;
@@ -154,6 +157,9 @@ _rtconfd() {
             rtconfd__subcmd__help,store)
                 cmd="rtconfd__subcmd__help__subcmd__store"
                 ;;
+            rtconfd__subcmd__help,variants)
+                cmd="rtconfd__subcmd__help__subcmd__variants"
+                ;;
             rtconfd__subcmd__help__subcmd__notify,test)
                 cmd="rtconfd__subcmd__help__subcmd__notify__subcmd__test"
                 ;;
@@ -189,6 +195,12 @@ _rtconfd() {
                 ;;
             rtconfd__subcmd__help__subcmd__store,restore)
                 cmd="rtconfd__subcmd__help__subcmd__store__subcmd__restore"
+                ;;
+            rtconfd__subcmd__help__subcmd__variants,diff)
+                cmd="rtconfd__subcmd__help__subcmd__variants__subcmd__diff"
+                ;;
+            rtconfd__subcmd__help__subcmd__variants,export)
+                cmd="rtconfd__subcmd__help__subcmd__variants__subcmd__export"
                 ;;
             rtconfd__subcmd__notify,help)
                 cmd="rtconfd__subcmd__notify__subcmd__help"
@@ -286,6 +298,24 @@ _rtconfd() {
             rtconfd__subcmd__store__subcmd__help,restore)
                 cmd="rtconfd__subcmd__store__subcmd__help__subcmd__restore"
                 ;;
+            rtconfd__subcmd__variants,diff)
+                cmd="rtconfd__subcmd__variants__subcmd__diff"
+                ;;
+            rtconfd__subcmd__variants,export)
+                cmd="rtconfd__subcmd__variants__subcmd__export"
+                ;;
+            rtconfd__subcmd__variants,help)
+                cmd="rtconfd__subcmd__variants__subcmd__help"
+                ;;
+            rtconfd__subcmd__variants__subcmd__help,diff)
+                cmd="rtconfd__subcmd__variants__subcmd__help__subcmd__diff"
+                ;;
+            rtconfd__subcmd__variants__subcmd__help,export)
+                cmd="rtconfd__subcmd__variants__subcmd__help__subcmd__export"
+                ;;
+            rtconfd__subcmd__variants__subcmd__help,help)
+                cmd="rtconfd__subcmd__variants__subcmd__help__subcmd__help"
+                ;;
             *)
                 ;;
         esac
@@ -293,7 +323,7 @@ _rtconfd() {
 
     case "${cmd}" in
         rtconfd)
-            opts="-h -V --config --log-format --set --help --version run apply plan check explain preview status history override approve reject diff reload health notify agents pull schema calendar store simulator demo help"
+            opts="-h -V --config --log-format --set --help --version run apply plan check explain preview status history override approve reject diff reload health notify agents pull schema variants calendar store simulator demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -637,7 +667,7 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__help)
-            opts="run apply plan check explain preview status history override approve reject diff reload health notify agents pull schema calendar store simulator demo help"
+            opts="run apply plan check explain preview status history override approve reject diff reload health notify agents pull schema variants calendar store simulator demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1127,6 +1157,48 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__help__subcmd__store__subcmd__restore)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__help__subcmd__variants)
+            opts="diff export"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__help__subcmd__variants__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__help__subcmd__variants__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2243,6 +2315,152 @@ _rtconfd() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__variants)
+            opts="-h --config --log-format --set --help diff export help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__variants__subcmd__diff)
+            opts="-h --agent --format --config --log-format --set --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --agent)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "table json" -- "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__variants__subcmd__export)
+            opts="-h --agent --offline --config --log-format --set --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --agent)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__variants__subcmd__help)
+            opts="diff export help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__variants__subcmd__help__subcmd__diff)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__variants__subcmd__help__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__variants__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

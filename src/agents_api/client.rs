@@ -8,11 +8,13 @@ use reqwest::{Method, Response, redirect};
 use serde_json::{Map, Value, json};
 
 use crate::limits::api::{DEFAULT_RETRY_AFTER, MAX_ANSWER_BYTES, MAX_CORRELATION_ID, MAX_ERROR_TEXT};
-use crate::model::{Environment, Instant, PageId, RemotePage, is_unprintable};
+use crate::model::{Environment, Instant, PageId, RemotePage, RemoteVariants, is_unprintable};
 
+use super::variants::{read_attributes, read_main, read_variants};
 use super::wire::{WireError, read_agents, read_page, read_pages, weight};
 use super::{
-    AccountId, Agent, ApiError, ApiKey, Meaning, Patched, ReadAgents, ReadPages, WritePages, WriteSchemas,
+    AccountId, Agent, ApiError, ApiKey, Meaning, Patched, ReadAgents, ReadPages, ReadVariants, WritePages,
+    WriteSchemas,
 };
 
 /// The maximum wait taken from a Retry-After header; the gate decides the actual wait.
@@ -181,6 +183,20 @@ impl ReadAgents for Client {
             None => "/v1/agents".to_owned(),
         };
         self.send(Method::GET, &path, None).await?.understood(read_agents)
+    }
+}
+
+impl ReadVariants for Client {
+    async fn variants(&self, agent: &str) -> Result<RemoteVariants, ApiError> {
+        let branches = self.send(Method::GET, &format!("/v1/agents/{agent}/branches"), None).await?;
+        let main = branches.understood(read_main)?;
+        let of_main = format!("/v1/agents/{agent}/branches/{main}");
+        let attributes = self.send(Method::GET, &format!("{of_main}/attributes"), None).await?;
+        let variants = self.send(Method::GET, &format!("{of_main}/variants"), None).await?;
+        Ok(RemoteVariants {
+            attributes: attributes.understood(read_attributes)?,
+            variants: variants.understood(read_variants)?,
+        })
     }
 }
 

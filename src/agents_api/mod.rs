@@ -4,6 +4,7 @@
 mod client;
 mod error;
 mod key;
+mod variants;
 mod wire;
 
 use std::future::Future;
@@ -11,7 +12,7 @@ use std::future::Future;
 use serde_json::{Map, Value};
 
 use crate::limits::settings::MAX_ID;
-use crate::model::{Environment, PageId, RemotePage};
+use crate::model::{Environment, PageId, RemotePage, RemoteVariants};
 
 pub use client::{Client, Timeouts};
 pub use error::{ApiError, Meaning};
@@ -60,6 +61,12 @@ pub(crate) trait ReadAgents: Send + Sync + 'static {
         &self,
         account: Option<&AccountId>,
     ) -> impl Future<Output = Result<Vec<Agent>, ApiError>> + Send;
+}
+
+/// Fetches the attributes and variants of agents. Nothing is created to read them.
+pub(crate) trait ReadVariants: Send + Sync + 'static {
+    /// Fetches those of the agent's main branch.
+    fn variants(&self, agent: &str) -> impl Future<Output = Result<RemoteVariants, ApiError>> + Send;
 }
 
 /// An account id that is safe in a URL.
@@ -122,6 +129,12 @@ impl<R: ReadPages> ReadPages for ReadOnly<R> {
 impl<R: ReadAgents> ReadAgents for ReadOnly<R> {
     async fn agents(&self, account: Option<&AccountId>) -> Result<Vec<Agent>, ApiError> {
         self.0.agents(account).await
+    }
+}
+
+impl<R: ReadVariants> ReadVariants for ReadOnly<R> {
+    async fn variants(&self, agent: &str) -> Result<RemoteVariants, ApiError> {
+        self.0.variants(agent).await
     }
 }
 

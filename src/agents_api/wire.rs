@@ -86,7 +86,7 @@ pub fn weight(body: &[u8]) -> usize {
 }
 
 /// Reads a response with a success flag: an error may arrive with a success status.
-fn read_answer<T: serde::de::DeserializeOwned + Envelope>(body: &[u8]) -> Result<T, String> {
+pub(super) fn read_answer<T: serde::de::DeserializeOwned + Envelope>(body: &[u8]) -> Result<T, String> {
     if body.len() <= MAX_ANSWER_BYTES && body.trim_ascii().is_empty() {
         return Err("it is empty".to_owned());
     }
@@ -100,7 +100,7 @@ fn read_answer<T: serde::de::DeserializeOwned + Envelope>(body: &[u8]) -> Result
 }
 
 /// The common part of all responses.
-trait Envelope {
+pub(super) trait Envelope {
     /// Returns true if the response reports a failure.
     fn is_failure(&self) -> bool;
 }

@@ -21,6 +21,7 @@ use crate::web;
 use super::ahead::{Ahead, look_ahead};
 use super::global::{Exit, FAILED, Format, Global, OK, Shown, parse_instant};
 use super::progress::Progress;
+use super::variants::Desired;
 use super::{emergency, load, notify, output, plan, zones};
 
 #[derive(Args)]
@@ -51,6 +52,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     problems.extend(suspicious_hours(view.newest(), &view.settings.blueprint, &view.revision.inputs));
     problems.extend(zones::problems(&view.settings, global, from));
     problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs, from));
+    problems.extend(Desired::of(&view.settings, &view.revision, from, Vec::new()).problems);
     problems.extend(run_needs(global, &view.settings));
     problems.extend(notify::problems(&view.settings));
     problems.extend(view.settings.api.key_ending(from.date_naive()));

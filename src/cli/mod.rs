@@ -29,6 +29,7 @@ mod plan;
 mod preview;
 mod progress;
 mod pull;
+mod rate;
 mod reload;
 mod revisions;
 mod run;
@@ -39,6 +40,7 @@ mod status;
 mod store;
 mod systemd;
 mod table;
+mod variants;
 mod verdict;
 mod version;
 mod zones;
@@ -113,6 +115,8 @@ enum Command {
     Pull(pull::Arguments),
     /// Compares schemas of files and pages, and sends a file's schema to pages
     Schema(schema::Arguments),
+    /// Compares variants of agents with the settings, and exports them
+    Variants(variants::Arguments),
     /// Lists the dates of a calendar file, or the public holidays of a place, in a window
     Calendar(calendar::Arguments),
     /// Backs up, restores and describes the store
@@ -211,6 +215,7 @@ async fn dispatch(global: Global, command: Command) -> anyhow::Result<Exit> {
         Command::Agents(arguments) => agents::run(&global, arguments).await,
         Command::Pull(arguments) => pull::run(&global, arguments).await,
         Command::Schema(arguments) => schema::run(&global, arguments).await,
+        Command::Variants(arguments) => variants::run(&global, arguments).await,
         Command::Calendar(arguments) => calendar::run(&global, &arguments),
         Command::Store(arguments) => store::run(&global, arguments),
         Command::Simulator(arguments) => simulator::run(&global, arguments).await,

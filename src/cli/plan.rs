@@ -1,26 +1,24 @@
 //! `rtconfd plan`: the actions that `apply` would take, with a read-only client.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use clap::Args;
 use futures_util::StreamExt;
 use serde_json::Value;
-use tokio::sync::Mutex;
 
 use crate::agents_api::{Client, ReadOnly, ReadPages};
-use crate::clock::Clock;
 use crate::compile::Managed;
 use crate::limits::time::HORIZON;
 use crate::model::{Environment, Instant, PageId, Problem, RemotePage};
 use crate::plan::{Answer, Plan};
-use crate::reconcile::{Decision, Gate, Knowledge, Limits, Observed, Urgency, decide};
+use crate::reconcile::{Decision, Knowledge, Observed, decide};
 use crate::schema::Schemas;
 use crate::settings::Api;
 use crate::zone;
 
 use super::global::{CHANGES, Exit, FAILED, Format, Global, HELD, OK, Shown, parse_instant};
 use super::progress::Progress;
+use super::rate::Rate;
 use super::{load, output, revisions};
 
 #[derive(Args)]
@@ -108,28 +106,6 @@ pub async fn observe<'m>(
     });
     let found: Vec<_> = futures_util::stream::iter(fetches).buffer_unordered(api.concurrency).collect().await;
     found.into_iter().flatten().collect()
-}
-
-/// A rate limit like the daemon's gate, for one request after the other.
-struct Rate {
-    gate: Mutex<Gate>,
-    clock: Arc<dyn Clock>,
-}
-
-impl Rate {
-    fn new(api: &Api) -> Self {
-        let (limits, clock) = (Limits { rate: api.rate, burst: api.burst }, load::wall_clock());
-        Self { gate: Mutex::new(Gate::new(limits, clock.uptime())), clock }
-    }
-
-    /// Waits until a request may be sent, in order of arrival.
-    async fn wait(&self) {
-        let mut gate = self.gate.lock().await;
-        while !gate.take(self.clock.uptime(), 1, Urgency::default(), false) {
-            let wait = gate.wait(self.clock.uptime(), 1, Urgency::default(), false);
-            tokio::time::sleep(wait.unwrap_or_default()).await;
-        }
-    }
 }
 
 #[derive(serde::Serialize)]

@@ -23,6 +23,15 @@ use super::world::{Basis, Managed, World};
 /// The most block problems that are attached to a page that may belong to a failing block.
 const NAMED: usize = 3;
 
+/// Returns the dates for which calendars are expanded, to evaluate between two instants.
+pub(super) fn window(from: Instant, to: Instant) -> Window {
+    let today = from.date_naive();
+    Window {
+        from: today.checked_sub_days(Days::new(EXPANDED_DAYS_BACK)).unwrap_or(today),
+        to: to.date_naive().checked_add_days(Days::new(EXPANDED_DAYS_AHEAD)).unwrap_or(today),
+    }
+}
+
 impl World {
     /// Compiles all pages as of an instant.
     ///
@@ -47,10 +56,7 @@ impl World {
         let (window, fresh) = match &basis {
             Some((basis, fresh)) => (basis.window, *fresh),
             None => (
-                Window {
-                    from: today.checked_sub_days(Days::new(EXPANDED_DAYS_BACK)).unwrap_or(today),
-                    to: to.date_naive().checked_add_days(Days::new(EXPANDED_DAYS_AHEAD)).unwrap_or(today),
-                },
+                window(from, to),
                 today
                     .checked_sub_days(Days::new(DAYS_FRESH))
                     .zip(to.date_naive().checked_add_days(Days::new(DAYS_FRESH))),

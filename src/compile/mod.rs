@@ -14,6 +14,7 @@ mod rows;
 mod special;
 pub(crate) mod uses;
 mod value;
+mod variants;
 mod weekly;
 mod when;
 mod world;
@@ -27,6 +28,7 @@ use context::WrittenZone;
 
 pub use blueprint::Inputs;
 pub(crate) use blueprint::{Blueprint, CalendarUse, PublicHolidays, SourceUse};
+pub(crate) use variants::{Variants, check_variants, variants};
 pub use world::World;
 pub(crate) use world::{Gone, Managed};
 

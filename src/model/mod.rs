@@ -10,6 +10,7 @@ mod row;
 mod source_text;
 mod unprintable;
 mod variable;
+mod variant;
 mod weekdays;
 
 pub(crate) use json::{same_value, shorten, shorten_both};
@@ -23,6 +24,7 @@ pub(crate) use row::{Head, Record, Row, RowName, no_column};
 pub(crate) use source_text::SourceText;
 pub(crate) use unprintable::is_unprintable;
 pub(crate) use variable::{Missing, Places, Step, Variable, position};
+pub use variant::{Attribute, DesiredVariant, RemoteVariant, RemoteVariants};
 pub(crate) use weekdays::{NamedWeekday, WEEKDAYS};
 
 /// A point in time in UTC; local time is shown beside it.

@@ -15,6 +15,7 @@ mod page;
 mod part;
 mod read_back;
 mod reason;
+mod variant;
 mod walk;
 
 pub use definition::UntypedValue;
@@ -28,6 +29,7 @@ pub(crate) use owned::{Owned, Transition};
 pub(crate) use page::Follow;
 pub use page::{Desired, Page};
 pub(crate) use part::Part;
+pub(crate) use variant::Variant;
 
 #[cfg(test)]
 mod tests;

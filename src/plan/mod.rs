@@ -5,6 +5,7 @@
 mod baseline;
 mod difference;
 mod hold;
+mod variants;
 
 use std::collections::HashSet;
 
@@ -17,6 +18,7 @@ pub use baseline::Baseline;
 pub(crate) use difference::{Changed, Difference, differences};
 pub(crate) use hold::{Impact, lost_by_source};
 pub use hold::{Recent, Side, Thresholds, assess};
+pub(crate) use variants::{VariantDifference, compare_variants};
 
 /// The changes of one page now.
 #[derive(Clone, Debug)]

@@ -173,7 +173,7 @@ pub(super) fn inputs_of(revision: &Revision, zones: &Database) -> BTreeMap<Strin
 /// Settings that do not affect values.
 ///
 /// Differences between commands in these must not change the revision ID.
-const APART: [&str; 8] = ["api", "hold", "listen", "log", "notify", "resync", "restat", "store"];
+const APART: [&str; 9] = ["api", "hold", "listen", "log", "notify", "resync", "restat", "store", "variants"];
 
 fn deciding(written: &str) -> String {
     let mut root: serde_json::Map<String, Value> = serde_json::from_str(written).unwrap_or_default();

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::compile::{Blueprint, check_shape};
+use crate::compile::{Blueprint, check_shape, check_variants};
 use crate::limits::api::RESYNC;
 use crate::limits::changes::MAX_APPROVALS;
 use crate::limits::files::RESTAT;
@@ -81,6 +81,8 @@ pub struct Settings {
     pub calendars: BTreeMap<String, CalendarFile>,
     /// Pages and hours.
     pub blueprint: Blueprint,
+    /// The blocks of variants, as written.
+    pub variants: Vec<Node>,
     /// Warnings about valid settings.
     pub warnings: Vec<Problem>,
     /// The choice of zone database; the database itself is in the blueprint.
@@ -105,6 +107,7 @@ const TOP_KEYS: &[&str] = &[
     "calendars",
     "hours",
     "page",
+    "variants",
 ];
 impl Settings {
     /// Returns the owner of this program's rows in the store.
@@ -196,6 +199,8 @@ fn read(
     }
     // Reported even when other settings are invalid, so that one run shows all problems.
     check_shape(&blueprint).into_iter().for_each(|problem| reader.note(problem));
+    let variants = read_variants(reader, &fields);
+    check_variants(&blueprint, &variants).into_iter().for_each(|problem| reader.note(problem));
     Some(Settings {
         file: file.to_owned(),
         api: api?,
@@ -210,6 +215,7 @@ fn read(
         sources,
         calendars: calendars.into_iter().filter_map(|(name, read)| Some((name, read.file?))).collect(),
         blueprint,
+        variants,
         warnings,
         zoneinfo: zoneinfo?,
         written: root.to_json().to_string(),
@@ -260,6 +266,12 @@ fn read_pages(reader: &Reader, root: &Node, fields: &Fields) -> Option<Vec<Node>
     };
     let pages = reader.list(node, "page").filter(|pages| few(reader, node, pages));
     pages.map(<[Node]>::to_vec)
+}
+
+/// Reads the blocks of variants.
+fn read_variants(reader: &Reader, fields: &Fields) -> Vec<Node> {
+    let blocks = fields.get("variants").and_then(|node| reader.list(node, "variants"));
+    blocks.map(<[Node]>::to_vec).unwrap_or_default()
 }
 
 /// Warns about a promoted page with a store in memory, which forgets how long the page has waited.

@@ -1,5 +1,6 @@
 //! A simulator's state: pages, faults and the log of requests.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +11,7 @@ use crate::clock::Clock;
 use crate::model::Instant;
 
 use super::faults::Fault;
-use super::pages::Pages;
+use super::pages::{Pages, stamp};
 
 /// A logged request, without the API key.
 #[derive(Clone, Debug, Serialize)]
@@ -91,6 +92,16 @@ impl Simulator {
     /// Returns the requests so far, oldest first.
     pub fn log(&self) -> Vec<Logged> {
         self.state().log.clone()
+    }
+
+    /// Sets values of variants on main, by variant and attribute, as a user of the vendor's UI would.
+    ///
+    /// What is missing is created.
+    pub fn edit_variants(&self, agent: &str, variants: &BTreeMap<String, BTreeMap<String, String>>) {
+        let at = stamp(self.shared.clock.now());
+        let mut state = self.state();
+        state.pages.project(agent).edit_main(variants, &at);
+        state.pages.save();
     }
 
     /// Runs a closure on the pages, as direct access to the database would.

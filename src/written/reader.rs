@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
             Scope::Plain => {
                 self.note(
                     Problem::at(origin, format!("\"{text}\" needs a row to fill it in"))
-                        .hint("give the page for_each = \"SOURCE\""),
+                        .hint("set for_each = \"SOURCE\" in the block"),
                 );
                 None
             }

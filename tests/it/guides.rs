@@ -147,7 +147,8 @@ fn every_folder_of_the_guides_works_and_its_commands_print_what_the_guide_shows(
             let arguments: Vec<&str> = command.iter().map(String::as_str).collect();
             // Other commands run until they are stopped, need a daemon, or depend on the current time.
             let is_of_an_instant = arguments.contains(&"--at");
-            if is_of_an_instant && ["plan", "preview", "check", "explain"].contains(&arguments[0]) {
+            let prints = is_of_an_instant && ["plan", "preview", "check", "explain"].contains(&arguments[0]);
+            if prints || arguments[0] == "variants" {
                 let ran = folder.run(&arguments);
                 assert!([0, 2].contains(&ran.code), "{document}: {}: {}", command.join(" "), ran.err);
                 printed.extend(ran.out.lines().map(str::to_owned));

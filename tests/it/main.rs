@@ -78,6 +78,7 @@ mod status_page;
 mod support;
 mod systemd;
 mod terminal;
+mod variants;
 mod watching;
 mod world;
 mod zone_oracle;
