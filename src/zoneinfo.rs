@@ -32,7 +32,32 @@ pub enum Choice {
 }
 
 /// A fingerprint that distinguishes states of a database's files.
-pub(crate) type Stamp = Vec<Option<(u64, i64, i64, u64)>>;
+type Stamp = Vec<Option<(u64, i64, i64, u64)>>;
+
+/// The folder that a database is read from, in a state from before it was read.
+///
+/// An update at any later time is a change, even if nothing watched the folder then.
+#[derive(Clone, Debug)]
+pub struct WatchedFolder {
+    folder: PathBuf,
+    stamp: Stamp,
+}
+
+impl WatchedFolder {
+    /// Returns true if the files have changed since the last call, or since it was created.
+    pub fn has_changed(&mut self) -> bool {
+        let stamp = stamp(&self.folder);
+        let has_changed = stamp != self.stamp;
+        self.stamp = stamp;
+        has_changed
+    }
+}
+
+/// Returns the folder that a choice reads from, in its current state.
+pub(crate) fn watched(choice: &Choice, system: Option<&Path>) -> Option<WatchedFolder> {
+    let folder = folder(choice, system)?;
+    Some(WatchedFolder { folder: folder.to_owned(), stamp: stamp(folder) })
+}
 
 /// Opens the chosen zone database; `system` is the system's folder, if there is one.
 ///
@@ -62,7 +87,7 @@ pub fn in_folder(folder: &Path) -> Database {
 }
 
 /// Returns the folder that a choice reads from.
-pub(crate) fn folder<'a>(choice: &'a Choice, system: Option<&'a Path>) -> Option<&'a Path> {
+fn folder<'a>(choice: &'a Choice, system: Option<&'a Path>) -> Option<&'a Path> {
     match choice {
         Choice::Folder(folder) => Some(folder),
         Choice::Newest | Choice::System => system,
@@ -71,7 +96,7 @@ pub(crate) fn folder<'a>(choice: &'a Choice, system: Option<&'a Path>) -> Option
 }
 
 /// Returns the stamp of the files that state the release.
-pub(crate) fn stamp(folder: &Path) -> Stamp {
+fn stamp(folder: &Path) -> Stamp {
     let stamp = |path: &Path| {
         let metadata = std::fs::metadata(path).ok()?;
         Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len()))

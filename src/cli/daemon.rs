@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::DirBuilderExt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,10 +24,10 @@ use crate::web::{self, Standby};
 
 use super::claims::{Claims, lock};
 use super::driver::{Ahead, Start, build, gather};
-use super::files::watch_for_driver;
+use super::files::{OwnFiles, watch_for_driver};
 use super::global::{Exit, Global, OK};
 use super::systemd::{self, Systemd};
-use super::{files, load, notify, output, reload, standby, zones};
+use super::{load, notify, output, reload, standby, zones};
 
 /// Runs until a signal stops it; reloaded settings replace the old ones if they are valid.
 ///
@@ -97,8 +98,9 @@ struct Daemon<'g> {
     notifications: notify::Notifications,
     /// It lasts through reloads: between two claims another daemon could take the variables.
     claims: Option<Arc<Mutex<Claims>>>,
-    /// While it stands by.
-    own_files: Option<files::Standby>,
+    own_files: OwnFiles,
+    /// For the first driver after standing by.
+    ahead: Option<Ahead>,
     /// True once the store was open, or another replica had it: from then on nothing ends the daemon.
     was_running: bool,
 }
@@ -141,7 +143,8 @@ impl<'g> Daemon<'g> {
             _socket: socket,
             notifications,
             claims: None,
-            own_files: None,
+            own_files: OwnFiles::default(),
+            ahead: None,
             was_running: false,
         })
     }
@@ -215,7 +218,8 @@ impl<'g> Daemon<'g> {
             true => prepare(&mut self.server, settings).await?,
             false => web::Prepared::nothing(),
         };
-        let ahead = self.ahead(settings).await;
+        let ahead = self.ahead.take().unwrap_or_else(|| Ahead::nothing(settings));
+        let _beating = systemd::beat_beside(&self.handles.pulses);
         let (stores, handles) = ((store, &self.clock), &self.handles);
         let begun =
             begin(self.global, settings, stores, (active, ahead), number, handles, &mut self.claims).await;
@@ -224,16 +228,6 @@ impl<'g> Daemon<'g> {
             false => self.server.withdraw(prepared).await,
         }
         begun
-    }
-
-    /// Returns what this replica read and compiled while it stood by.
-    async fn ahead(&mut self, settings: &Settings) -> Ahead {
-        let finished = self.own_files.take().map(|own| tokio::task::spawn_blocking(|| own.finish()));
-        let ahead = match finished {
-            Some(finished) => finished.await.ok().flatten(),
-            None => None,
-        };
-        ahead.unwrap_or_else(|| Ahead::nothing(settings))
     }
 
     /// Waits until this replica holds the store; `None` if a signal stops it first.
@@ -247,28 +241,15 @@ impl<'g> Daemon<'g> {
         if let Some(newer) = reload::take(&self.next) {
             self.follow(newer, settings).await;
         }
-        let mut beat = supervisor.beat().map(interval);
         let mut shown = String::new();
         loop {
-            let mut opening = standby::open(settings);
-            let opened = loop {
-                tokio::select! {
-                    opened = &mut opening => break opened.unwrap_or(Err(StoreError::Closed)),
-                    fed = self.fed.recv() => match fed {
-                        Some(Feed::Stop) | None => return Ok(None),
-                        Some(Feed::Reload) => {
-                            if let Some(newer) = reload::take(&self.next) {
-                                self.follow(newer, settings).await;
-                            }
-                        }
-                        // Inputs and controls are for a driver; who asks learns that there is none.
-                        Some(Feed::Inputs(..) | Feed::Key(..) | Feed::Control(_)) => {}
-                    },
-                    () = standby::next_beat(&mut beat) => supervisor.alive(),
+            let opening = standby::open(settings);
+            let Some(opened) = self.meanwhile(&supervisor, settings, opening).await else { return Ok(None) };
+            let standby = match opened.unwrap_or(Err(StoreError::Closed)) {
+                Ok(store) => {
+                    let is_stopped = !self.finish_own_files(&supervisor, settings).await;
+                    return Ok((!is_stopped).then_some(store));
                 }
-            };
-            let standby = match opened {
-                Ok(store) => return Ok(Some(store)),
                 Err(StoreError::InUse { other, .. }) => {
                     Standby { why: format!("{other} holds the lease"), is_ready: true }
                 }
@@ -276,11 +257,7 @@ impl<'g> Daemon<'g> {
                 Err(error) => Standby { why: error.to_string(), is_ready: false },
             };
             self.was_running = true;
-            if self.own_files.as_ref().is_none_or(|own| own.is_stale(&*self.clock)) {
-                self.own_files = None;
-                let own = files::Standby::watch(settings, self.global, &self.handles, &self.clock);
-                self.own_files = own.inspect_err(|error| tracing::warn!("{error:#}")).ok();
-            }
+            self.own_files.watch(settings, &self.handles, &self.clock);
             let why = &standby.why;
             if shown != *why {
                 tracing::warn!("standing by: {why}");
@@ -294,13 +271,51 @@ impl<'g> Daemon<'g> {
         }
     }
 
+    /// Waits for something while this replica has no driver; `None` if a signal stops it first.
+    async fn meanwhile<T>(
+        &mut self,
+        supervisor: &Systemd,
+        settings: &mut Settings,
+        awaited: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut awaited = pin!(awaited);
+        let mut beat = supervisor.beat().map(interval);
+        loop {
+            tokio::select! {
+                done = &mut awaited => return Some(done),
+                fed = self.fed.recv() => match fed {
+                    Some(Feed::Stop) | None => return None,
+                    Some(Feed::Reload) => {
+                        if let Some(newer) = reload::take(&self.next) {
+                            self.follow(newer, settings).await;
+                        }
+                    }
+                    // Inputs and controls are for a driver; who asks learns that there is none.
+                    Some(Feed::Inputs(..) | Feed::Key(..) | Feed::Control(_)) => {}
+                },
+                () = standby::next_beat(&mut beat) => supervisor.alive(),
+            }
+        }
+    }
+
+    /// Takes what this replica read and compiled of its own files; false if a signal stops it.
+    async fn finish_own_files(&mut self, supervisor: &Systemd, settings: &mut Settings) -> bool {
+        let Some(own) = self.own_files.take() else { return true };
+        let (written, zones) = (settings.written.clone(), settings.blueprint.zones.clone());
+        let finishing = tokio::task::spawn_blocking(|| own.finish());
+        let Some(finished) = self.meanwhile(supervisor, settings, finishing).await else { return false };
+        let is_same = settings.written == written && Arc::ptr_eq(&settings.blueprint.zones, &zones);
+        self.ahead = finished.ok().flatten().filter(|_| is_same);
+        true
+    }
+
     /// Follows a reload while this replica stands by.
     async fn follow(&mut self, newer: reload::Newer, settings: &mut Settings) {
         let result = match prepare(&mut self.server, &newer.settings).await {
             Ok(prepared) => {
                 self.server.commit(prepared);
                 settings.clone_from(&newer.settings);
-                self.own_files = None;
+                self.own_files.end();
                 self.in_use.lock().unwrap_or_else(PoisonError::into_inner).clone_from(settings);
                 Ok(())
             }
@@ -372,7 +387,7 @@ async fn begin(
             }
         }
     }
-    let watching = watch_for_driver(files, (settings, global), key_source.clone(), number, handles)?;
+    let watching = watch_for_driver(files, settings, key_source.clone(), number, handles)?;
     let board = handles.board.clone();
     let start = Start { who: load::who("run", global), active, revision, number, board };
     let driver = build(settings, &key_source, store, clock, start).await?;

@@ -1,6 +1,6 @@
 //! Watches the input files of a daemon: for its driver, and while it stands by.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use tokio::sync::mpsc;
@@ -8,14 +8,13 @@ use tokio::sync::mpsc;
 use crate::agents_api::KeySource;
 use crate::clock::Clock;
 use crate::compile::World;
+use crate::model::Problem;
 use crate::reconcile::{Feed, own_files};
 use crate::settings::Settings;
 use crate::sources::{Files, OtherFiles, Revision, Watch, Watched, watch};
-use crate::web::Handles;
-use crate::zoneinfo;
+use crate::web::{Cluster, Handles};
 
 use super::driver::Ahead;
-use super::global::Global;
 use super::output;
 
 /// Watches the files that a driver was built from.
@@ -24,20 +23,58 @@ use super::output;
 /// When the watching thread cannot be started.
 pub fn watch_for_driver(
     files: Files,
-    (settings, global): (&Settings, &Global),
+    settings: &Settings,
     key_source: KeySource,
     number: u32,
     handles: &Handles,
 ) -> anyhow::Result<Watch> {
-    let (feed, shared) = (handles.feed.clone(), Shared::new(settings, handles));
+    let (feed, shown) = (handles.feed.clone(), Shown::new(settings, handles));
     let key_file = key_source.file().map(ToOwned::to_owned);
-    shared.show(&files.revision());
-    start(files, (settings, global), OtherFiles { key_file, zoneinfo: None }, handles, move |watched| {
+    shown.show(&files.revision(), None);
+    start(files, settings, key_file, handles, move |watched| {
         if let Watched::Revision(revision) = &watched {
-            shared.show(revision);
+            shown.show(revision, None);
         }
         report(&feed, number, &key_source, watched)
     })
+}
+
+/// The own files of a replica that stands by: one watch at a time.
+///
+/// Settings may change while the pages of the ones before are still being compiled. Two worlds at
+/// once would set the peak of memory.
+#[derive(Default)]
+pub struct OwnFiles {
+    current: Option<Standby>,
+    ending: Option<Standby>,
+}
+
+impl OwnFiles {
+    /// Watches the files, unless an earlier watch is still at work; called again and again.
+    pub fn watch(&mut self, settings: &Settings, handles: &Handles, clock: &Arc<dyn Clock>) {
+        if self.current.as_ref().is_some_and(|current| current.is_stale(&**clock)) {
+            self.end();
+        }
+        self.ending.take_if(|ending| ending.watch.has_ended());
+        if self.current.is_none() && self.ending.is_none() {
+            let standby = Standby::watch(settings, handles, clock);
+            self.current = standby.inspect_err(|error| tracing::warn!("{error:#}")).ok();
+        }
+    }
+
+    /// Ends the watch, because the settings or the date have changed.
+    pub fn end(&mut self) {
+        if let Some(current) = self.current.take() {
+            current.watch.stop();
+            // The one before has ended, or this one would not have begun.
+            self.ending = Some(current);
+        }
+    }
+
+    /// Ends the watch for a takeover.
+    pub fn take(&mut self) -> Option<Standby> {
+        self.current.take()
+    }
 }
 
 /// The files of a replica that stands by, with the pages that they define.
@@ -51,27 +88,28 @@ pub struct Standby {
 
 impl Standby {
     /// Reads the files, and again whenever they change.
-    ///
-    /// # Errors
-    /// When the watching thread cannot be started.
-    pub fn watch(
-        settings: &Settings,
-        global: &Global,
-        handles: &Handles,
-        clock: &Arc<dyn Clock>,
-    ) -> anyhow::Result<Self> {
+    fn watch(settings: &Settings, handles: &Handles, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
         let (blueprint, clock) = (settings.blueprint.clone(), clock.clone());
-        let (shared, world) = (Shared::new(settings, handles), Arc::<Mutex<World>>::default());
+        let (shown, world) = (Shown::new(settings, handles), Arc::<Mutex<World>>::default());
+        let files = Files::new(settings);
         let compiled = world.clone();
-        let put = move |world| *compiled.lock().unwrap_or_else(PoisonError::into_inner) = world;
-        let beside = OtherFiles::default();
-        let watch = start(Files::new(settings), (settings, global), beside, handles, move |watched| {
+        let compile = move |revision: &Revision| {
+            // The older pages go first: their place is needed for the new ones.
+            drop(std::mem::take(&mut *lock(&compiled)));
+            let world = World::new(&blueprint, &revision.inputs, clock.now(), None);
+            let of_files = revision.problems.values().flatten();
+            let problems: Vec<&Problem> = of_files.chain(world.problems()).collect();
+            shown.show(revision, Some(problems.iter().filter(|problem| problem.is_error()).count()));
+            output::log_problems(problems);
+            *lock(&compiled) = world;
+        };
+        if files.paths().is_empty() {
+            // Without files nothing is ever reported.
+            compile(&files.revision());
+        }
+        let watch = start(files, settings, None, handles, move |watched| {
             if let Watched::Revision(revision) = watched {
-                shared.show(&revision);
-                output::log_problems(revision.problems.values().flatten());
-                // Two worlds at once would set the peak of memory.
-                put(World::default());
-                put(World::new(&blueprint, &revision.inputs, clock.now(), None));
+                compile(&revision);
             }
             true
         })?;
@@ -79,34 +117,35 @@ impl Standby {
     }
 
     /// Returns true if the pages have to be compiled again because of the date.
-    pub fn is_stale(&self, clock: &dyn Clock) -> bool {
-        !self.world.lock().unwrap_or_else(PoisonError::into_inner).is_fresh(clock.now())
+    fn is_stale(&self, clock: &dyn Clock) -> bool {
+        !lock(&self.world).is_fresh(clock.now())
     }
 
     /// Ends the watch; waits while the pages are being compiled.
     pub fn finish(self) -> Option<Ahead> {
         let files = self.watch.finish()?;
-        Some(Ahead {
-            files,
-            world: std::mem::take(&mut *self.world.lock().unwrap_or_else(PoisonError::into_inner)),
-        })
+        Some(Ahead { files, world: std::mem::take(&mut *lock(&self.world)) })
     }
 }
 
+fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Shows the other replicas which files this one reads.
-struct Shared {
-    cluster: Option<crate::web::Cluster>,
+struct Shown {
+    cluster: Option<Cluster>,
     settings: Settings,
 }
 
-impl Shared {
+impl Shown {
     fn new(settings: &Settings, handles: &Handles) -> Self {
         Self { cluster: handles.cluster.clone(), settings: settings.clone() }
     }
 
-    fn show(&self, revision: &Revision) {
+    fn show(&self, revision: &Revision, errors: Option<usize>) {
         if let Some(cluster) = &self.cluster {
-            cluster.show_files(own_files(&self.settings, revision));
+            cluster.show_files(own_files(&self.settings, revision, errors));
         }
     }
 }
@@ -114,23 +153,21 @@ impl Shared {
 /// Watches files and the zone database; after a package update, the settings get the newest rules.
 fn start(
     files: Files,
-    (settings, global): (&Settings, &Global),
-    beside: OtherFiles,
+    settings: &Settings,
+    key_file: Option<std::path::PathBuf>,
     handles: &Handles,
     report: impl Fn(Watched) -> bool + Send + 'static,
 ) -> anyhow::Result<Watch> {
     let reloads = handles.reloads.clone();
-    let system = global.surroundings().zoneinfo;
-    let zoneinfo = zoneinfo::folder(&settings.zoneinfo, system.as_deref()).map(ToOwned::to_owned);
-    let watch =
-        watch(files, OtherFiles { zoneinfo, ..beside }, settings.restat, move |watched| match watched {
-            Watched::Zones => {
-                reloads.read_zones();
-                true
-            }
-            watched => report(watched),
-        })
-        .context("cannot watch files")?;
+    let beside = OtherFiles { key_file, zoneinfo: settings.zone_folder.clone() };
+    let watch = watch(files, beside, settings.restat, move |watched| match watched {
+        Watched::Zones => {
+            reloads.read_zones();
+            true
+        }
+        watched => report(watched),
+    })
+    .context("cannot watch files")?;
     handles.pulses.watch(watch.pulse.clone());
     Ok(watch)
 }

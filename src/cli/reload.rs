@@ -135,12 +135,14 @@ impl Listening {
     fn with_newer_zones(&self) -> Result<Settings, Vec<Problem>> {
         let active = self.active.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let system = self.global.surroundings().zoneinfo;
+        let zone_folder = zoneinfo::watched(&active.zoneinfo, system.as_deref());
         let zones = zoneinfo::open(&active.zoneinfo, system.as_deref());
         let zones = zones.map_err(|message| vec![Problem::new(message)])?;
         let unreadable = || vec![Problem::new("this program cannot read the active settings")];
         let newer = Settings::remembered(&active.written, &active.file, &zones).ok_or_else(unreadable)?;
         // Settings that are not part of the written ones stay unchanged.
-        Ok(Settings { store: active.store, listen: active.listen, log: active.log, ..newer })
+        let Settings { store, listen, log, zoneinfo, .. } = active;
+        Ok(Settings { store, listen, log, zoneinfo, zone_folder, ..newer })
     }
 
     fn newer(&self) -> Result<Settings, Vec<Problem>> {

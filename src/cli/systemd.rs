@@ -5,15 +5,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::task::AbortHandle;
+use tokio::time::interval;
 
 use crate::compile::World;
 use crate::model::{Instant, PageId, Problem};
-use crate::pulse::Pulses;
+use crate::pulse::{Pulse, Pulses};
 use crate::reconcile::{Board, PageStatus, Standing, Status, Supervisor};
 use crate::zone::{self, Zone};
 
 use super::claims::{Claims, lock};
 
+/// A driver that starts for longer counts as hung; one million pages take less than a minute.
+const START_TIMEOUT: Duration = Duration::from_secs(600);
 /// The shortest time between two status lines.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -28,6 +32,38 @@ impl Systemd {
     /// Creates the supervisor of one driver.
     pub fn new(pulses: Pulses, claims: Option<Arc<Mutex<Claims>>>) -> Self {
         Self { watchdog: sd_notify::watchdog_enabled(), pulses, claims }
+    }
+}
+
+/// Gives signs of life beside work that blocks its task, until this is dropped.
+pub struct Beating {
+    pulse: Pulse,
+    task: Option<AbortHandle>,
+}
+
+/// Begins to give signs of life for the start of a driver, which may compile many pages.
+pub fn beat_beside(pulses: &Pulses) -> Beating {
+    let pulse = Pulse::new("the start of the driver", START_TIMEOUT);
+    let supervisor = Systemd::new(pulses.clone(), None);
+    pulses.watch(pulse.clone());
+    pulse.begin();
+    let task = supervisor.beat().map(|every| {
+        let beating = tokio::spawn(async move {
+            let mut beat = interval(every);
+            loop {
+                beat.tick().await;
+                supervisor.alive();
+            }
+        });
+        beating.abort_handle()
+    });
+    Beating { pulse, task }
+}
+
+impl Drop for Beating {
+    fn drop(&mut self) {
+        self.pulse.rest();
+        self.task.iter().for_each(AbortHandle::abort);
     }
 }
 

@@ -81,6 +81,9 @@ impl ActiveRevision {
             let settings = older.as_ref().unwrap_or(settings);
             let ahead = if is_newest { ahead.take() } else { None };
             let same = ahead.filter(|ahead| ahead.is_of(&settings.blueprint, &inputs));
+            if let Some(ahead) = &same {
+                tracing::info!(pages = ahead.pages.len(), "the pages were compiled before");
+            }
             let compile = || World::over(&settings.blueprint, &inputs, from, to, before);
             let world = same.unwrap_or_else(compile);
             (settings.blueprint.clone(), inputs, world)
@@ -148,7 +151,7 @@ fn as_accepted(settings: &Settings, accepted: &Accepted) -> Option<Settings> {
         false => database.clone(),
     };
     let written = accepted.settings.as_ref().unwrap_or(&settings.written);
-    let is_same = *written == settings.written && Arc::ptr_eq(&zones, database);
+    let is_same = deciding(written) == deciding(&settings.written) && Arc::ptr_eq(&zones, database);
     if is_same { None } else { Settings::remembered(written, &settings.file, &zones) }
 }
 
@@ -212,8 +215,8 @@ pub fn parts_of(written: &str, revision: &Revision) -> BTreeSet<String> {
     files.chain([settings]).collect()
 }
 
-/// Returns the settings and files of a replica, for the others.
-pub fn own_files(settings: &Settings, revision: &Revision) -> OwnFiles {
+/// Returns the settings and files of a replica, for the others; `errors` are those it found in them.
+pub fn own_files(settings: &Settings, revision: &Revision, errors: Option<usize>) -> OwnFiles {
     let zones = &settings.blueprint.zones;
     let parts = parts_of(&settings.written, revision);
     let named = parts.iter().filter_map(|part| part.rsplit_once(' '));
@@ -221,7 +224,7 @@ pub fn own_files(settings: &Settings, revision: &Revision) -> OwnFiles {
     let zone_database = zones.version().map(|version| ("time zone database".to_owned(), version.to_string()));
     OwnFiles {
         revision: revision_id(&settings.written, revision, zones),
-        errors: revision.problems.values().flatten().filter(|problem| problem.is_error()).count(),
+        errors,
         digests: files.chain(zone_database).collect(),
     }
 }

@@ -33,7 +33,7 @@ use crate::store::Owner;
 use crate::tables::parse_json;
 use crate::written::{Entry, Fields, Node, Raw, Reader, Scope};
 use crate::zone::Database;
-use crate::zoneinfo::Choice;
+use crate::zoneinfo::{Choice, WatchedFolder};
 
 pub(crate) use api::{Api, is_on_this_machine};
 pub(crate) use calendars::CalendarFile;
@@ -87,6 +87,8 @@ pub struct Settings {
     pub warnings: Vec<Problem>,
     /// The choice of zone database; the database itself is in the blueprint.
     pub zoneinfo: Choice,
+    /// The folder of the zone database, as it was before the database was read.
+    pub zone_folder: Option<WatchedFolder>,
     /// The merged settings as JSON, for remembering the active settings.
     pub written: String,
 }
@@ -140,16 +142,16 @@ impl Settings {
     /// Every problem in one report, each with its place.
     pub fn parse(file: &Path, bytes: &[u8], surroundings: &Surroundings) -> Result<Self, Report> {
         let (root, report) = layers::read(file, bytes, surroundings)?;
-        let (zones, unusable) = match time::open(&root, file, surroundings) {
-            Ok(zones) => (zones, None),
-            Err(problem) => (Database::embedded(), Some(problem)),
+        let ((zones, zone_folder), unusable) = match time::open(&root, file, surroundings) {
+            Ok(opened) => (opened, None),
+            Err(problem) => ((Database::embedded(), None), Some(problem)),
         };
         let reader = Reader::new(Scope::Plain, &zones);
         unusable.into_iter().for_each(|problem| reader.note(problem));
         let settings = read(&reader, &root, file, surroundings, &zones);
         let problems = reader.into_problems();
         match settings {
-            Some(settings) if problems.is_empty() => Ok(settings),
+            Some(settings) if problems.is_empty() => Ok(Self { zone_folder, ..settings }),
             _ => Err(report.with(problems)),
         }
     }
@@ -218,6 +220,7 @@ fn read(
         variants,
         warnings,
         zoneinfo: zoneinfo?,
+        zone_folder: None,
         written: root.to_json().to_string(),
     })
 }

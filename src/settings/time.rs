@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::model::{Origin, Problem};
 use crate::written::{Fields, Node, Reader, Scope};
 use crate::zone::Database;
-use crate::zoneinfo::{self, Choice};
+use crate::zoneinfo::{self, Choice, WatchedFolder};
 
 use super::Surroundings;
 
@@ -33,9 +33,15 @@ pub(super) fn read(reader: &Reader, fields: &Fields, directory: &Path) -> Option
 /// Opens the chosen zone database before any other setting is read, because zone names may occur
 /// anywhere.
 ///
+/// Returns it with its folder as it was before.
+///
 /// # Errors
 /// Returns an error when the database has no zones.
-pub(super) fn open(root: &Node, file: &Path, surroundings: &Surroundings) -> Result<Arc<Database>, Problem> {
+pub(super) fn open(
+    root: &Node,
+    file: &Path,
+    surroundings: &Surroundings,
+) -> Result<(Arc<Database>, Option<WatchedFolder>), Problem> {
     let embedded = Database::embedded();
     // Problems with the choice are reported when all settings are read.
     let reader = Reader::new(Scope::Plain, &embedded);
@@ -43,7 +49,9 @@ pub(super) fn open(root: &Node, file: &Path, surroundings: &Surroundings) -> Res
     let directory = file.parent().unwrap_or(Path::new("/"));
     let fields = reader.open_table(root, "the settings file");
     let choice = fields.and_then(|fields| read(&reader, &fields, directory)).unwrap_or_default();
-    zoneinfo::open(&choice, surroundings.zoneinfo.as_deref()).map_err(|message| {
+    let system = surroundings.zoneinfo.as_deref();
+    let folder = zoneinfo::watched(&choice, system);
+    zoneinfo::open(&choice, system).map(|zones| (zones, folder)).map_err(|message| {
         let place = root.get("time").and_then(|time| time.get("zoneinfo"));
         let origin = place.map_or_else(Origin::default, |node| node.origin.clone());
         Problem::at(&origin, message).hint(

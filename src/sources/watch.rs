@@ -15,7 +15,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::limits::listener::WORK_TIMEOUT;
 use crate::pulse::Pulse;
-use crate::zoneinfo::{self, Stamp};
+use crate::zoneinfo::WatchedFolder;
 
 use super::files::SECOND_READ;
 use super::{Files, Revision, Writers, Writing};
@@ -43,7 +43,7 @@ pub struct OtherFiles {
     /// The file of the API key.
     pub key_file: Option<PathBuf>,
     /// The folder of the zone database; checked every `restat` and at each event.
-    pub zoneinfo: Option<PathBuf>,
+    pub zoneinfo: Option<WatchedFolder>,
 }
 
 type KeyStamp = (u64, i64, i64, u64, u32);
@@ -52,10 +52,6 @@ impl OtherFiles {
     fn key_stamp(&self) -> Option<KeyStamp> {
         let metadata = std::fs::metadata(self.key_file.as_ref()?).ok()?;
         Some((metadata.ino(), metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.mode()))
-    }
-
-    fn zone_stamp(&self) -> Option<Stamp> {
-        self.zoneinfo.as_deref().map(zoneinfo::stamp)
     }
 }
 
@@ -74,7 +70,7 @@ pub fn watch(
     let events = Arc::new(Events::default());
     let pulse = Pulse::new("the thread that reads the input files", WORK_TIMEOUT);
     let directories = Directories::new(events.clone());
-    let stamps = (beside.key_stamp(), beside.zone_stamp());
+    let key_stamp = beside.key_stamp();
     let writers = Writers::default();
     let mut watching = Watching {
         files,
@@ -82,7 +78,7 @@ pub fn watch(
         restat,
         directories,
         report,
-        stamps,
+        key_stamp,
         writers,
         events: events.clone(),
         pulse: pulse.clone(),
@@ -104,17 +100,27 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Ends the watch and returns the files, once the thread is done with them.
+    /// Asks the thread to end; it finishes its work.
+    pub fn stop(&self) {
+        self.events.note(|noticed| noticed.stop = true);
+    }
+
+    /// Returns true once the thread has ended.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Ends the watch and returns the files, once the thread has finished its work.
     pub fn finish(mut self) -> Option<Files> {
         let thread = self.thread.take()?;
-        drop(self);
+        self.stop();
         thread.join().ok()
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.events.note(|noticed| noticed.stop = true);
+        self.stop();
     }
 }
 
@@ -238,7 +244,7 @@ struct Watching<F> {
     restat: Duration,
     directories: Directories,
     report: F,
-    stamps: (Option<KeyStamp>, Option<Stamp>),
+    key_stamp: Option<KeyStamp>,
     writers: Writers,
     events: Arc<Events>,
     pulse: Pulse,
@@ -286,10 +292,11 @@ impl<F: Fn(Watched) -> bool> Watching<F> {
         if result.changed {
             news.push(Watched::Revision(Box::new(self.files.revision())));
         }
-        let stamps = (self.beside.key_stamp(), self.beside.zone_stamp());
-        news.extend((stamps.0 != self.stamps.0).then_some(Watched::Key));
-        news.extend((stamps.1 != self.stamps.1).then_some(Watched::Zones));
-        self.stamps = stamps;
+        let key_stamp = self.beside.key_stamp();
+        news.extend((key_stamp != self.key_stamp).then_some(Watched::Key));
+        self.key_stamp = key_stamp;
+        let zones = self.beside.zoneinfo.as_mut();
+        news.extend(zones.is_some_and(WatchedFolder::has_changed).then_some(Watched::Zones));
         // The receiver may block, which does not count as a hang of this thread.
         self.pulse.rest();
         if !news.into_iter().all(|watched| (self.report)(watched)) {

@@ -88,7 +88,7 @@ pub enum StoreError {
     /// The store was written by a newer version.
     #[error(
         "the store {path} has version {found}, this program knows {known} (hint: run the newer rtconfd; \
-         to go back to this one, restore the backup from before the update: rtconfd store restore FILE)"
+         to go back to this one, restore the backup from before the update)"
     )]
     Newer {
         /// The file.

@@ -12,6 +12,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::{Clock, WallClock};
 use crate::limits::replicas::REQUEST_TIMEOUT;
 
+/// A replica without a sign of life for more seconds is late.
+pub const LATE: i64 = 15;
+
 /// A request that another replica carries out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -71,8 +74,8 @@ pub struct Replica {
 pub struct OwnFiles {
     /// The ID of the revision that they would be.
     pub revision: String,
-    /// The number of errors in them.
-    pub errors: usize,
+    /// The number of errors in them; `None` for the active one, whose status lists them.
+    pub errors: Option<usize>,
     /// The digest of each, by its path or name.
     pub digests: BTreeMap<String, String>,
 }
@@ -96,10 +99,12 @@ pub struct Replicas {
 
 impl Replicas {
     /// Returns the names of a replica's files that differ from those of the active one.
+    ///
+    /// A replica that is late may read others by now, so nothing is said about it.
     pub fn differing<'a>(&'a self, replica: &'a Replica) -> BTreeSet<&'a str> {
-        let active =
-            self.all.iter().find(|replica| replica.is_active).and_then(|active| active.files.as_ref());
-        let both = replica.files.as_ref().zip(active);
+        let recent = |replica: &'a Replica| replica.files.as_ref().filter(|_| replica.age <= LATE);
+        let active = self.all.iter().find(|replica| replica.is_active).and_then(recent);
+        let both = recent(replica).zip(active);
         both.map(|(own, active)| own.differing(active)).unwrap_or_default()
     }
 }

@@ -42,7 +42,7 @@ pub(crate) use reload::{Answer, ReloadRequest};
 pub use replicas::serve_replicas;
 pub(crate) use server::{Prepared, Server, cannot_listen, problems as listen_problems};
 pub use wire::OverrideRequest;
-pub(crate) use wire::{shown, waiting};
+pub(crate) use wire::{few, shown, waiting};
 
 /// Returns the path of the socket of a daemon with this store.
 pub(crate) fn socket_path(store: &Path) -> PathBuf {

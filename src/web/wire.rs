@@ -161,6 +161,15 @@ pub fn replicas(replicas: &Replicas) -> Value {
     replicas.all.iter().map(replica).collect()
 }
 
+/// Joins names, at most a few.
+pub fn few(names: &[&str]) -> String {
+    const NAMED: usize = 5;
+    match names.len().saturating_sub(NAMED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..NAMED].join(", ")),
+    }
+}
+
 /// Returns a promoted page that still waits for the page it follows, as JSON.
 pub fn waiting(following: &Promotion) -> Value {
     json!({

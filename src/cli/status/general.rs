@@ -12,7 +12,7 @@ use crate::model::{Instant, PageId, shorten};
 use crate::pages::Override;
 use crate::reconcile::Held;
 use crate::store::{Alone, DriftRow, Reading};
-use crate::web::{problems_of, shown, waiting};
+use crate::web::{few, problems_of, shown, waiting};
 
 /// The time for which a decision to go on without the database is shown after its end.
 const ALONE_SHOWN: TimeDelta = TimeDelta::days(7);
@@ -204,7 +204,7 @@ fn files_of(files: &Value) -> String {
     let differing: Vec<&str> = differing.collect();
     let mut shown = revision.to_owned();
     if !differing.is_empty() {
-        shown += &format!(", other: {}", differing.join(", "));
+        shown += &format!(", other: {}", few(&differing));
     }
     match files["errors"].as_u64() {
         None | Some(0) => shown,

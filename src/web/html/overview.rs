@@ -9,7 +9,7 @@ use crate::model::{Environment, Problem};
 use crate::reconcile::{PageStatus, Standing, Status};
 use crate::settings::Right;
 use crate::store::Alone;
-use crate::store::relay::{Replica, Replicas};
+use crate::store::relay::{LATE, Replica, Replicas};
 
 use super::super::cluster::Cluster;
 use super::super::visitor::Visitor;
@@ -22,8 +22,6 @@ use super::{row, text};
 
 /// Pages in one view.
 const PER_VIEW: usize = 50;
-/// A replica without a sign of life for more seconds is late.
-const LATE: i64 = 15;
 /// Problems of inputs that are listed.
 const PROBLEMS: usize = 10;
 
@@ -154,8 +152,9 @@ fn replicas(cluster: Option<&Cluster>) -> Markup {
 
 /// Returns which replicas would bring other files than the active one, or bad ones.
 fn other_files(replicas: &Replicas) -> Markup {
-    let differing = |replica| replicas.differing(replica).into_iter().collect::<Vec<&str>>().join(", ");
-    let errors = |replica: &Replica| match replica.files.as_ref().map_or(0, |files| files.errors) {
+    let differing = |replica| wire::few(&replicas.differing(replica).into_iter().collect::<Vec<&str>>());
+    let errors = |replica: &Replica| match replica.files.as_ref().and_then(|files| files.errors).unwrap_or(0)
+    {
         0 => None,
         1 => Some("1 error".to_owned()),
         errors => Some(format!("{errors} errors")),

@@ -1,5 +1,7 @@
 //! Replicas whose files differ for a while, as with a ConfigMap that reaches one machine late.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::postgres::Server;
@@ -43,30 +45,62 @@ async fn a_replica_with_old_files_rolls_nothing_back() {
 async fn each_replica_shows_how_its_files_differ_from_those_of_the_active_one() {
     let cluster = Cluster::new(Server::shared(), "[listen]\naddress = \"127.0.0.1:0\"\n");
     let first = cluster.start_active("a").await;
-    let second = cluster.start_standby("b").await;
-    let path = cluster.folder.path("sites.csv").display().to_string();
-    let is_same = |files: &Value| files["differ"] == json!([]) && files["errors"] == 0;
-    until("both read the same", || is_same(&cluster.files_of_standby())).await;
-    // The replica that sleeps reads the newer file late.
-    second.signal("STOP");
-    cluster.sites(1);
-    cluster.until_phones(1).await;
-    until("the table differs", || cluster.files_of_standby()["differ"] == json!([path])).await;
+    let settings = std::fs::read_to_string(cluster.folder.path("rtconfd.toml")).unwrap();
+    cluster.folder.write("other.toml", &settings.replace("Europe/London", "Europe/Paris"));
+    let second = cluster.start_with("b", &["run", "--config", "other.toml"]);
+    until("the settings differ", || cluster.files_of_standby()["differ"] == json!(["settings"])).await;
     let shown = cluster.run("a", &["status"]).out;
-    assert!(shown.contains(&format!(", other: {path}\n")), "{shown}");
+    assert!(shown.contains(", other: settings\n"), "{shown}");
     let page = reqwest::get(format!("http://127.0.0.1:{}/", first.port().await)).await.unwrap();
     let page = page.text().await.unwrap();
-    let differs = format!("reads other files than the active replica: {path}.");
-    assert!(page.contains(&differs), "{page}");
-    second.signal("CONT");
-    until("both read the same again", || is_same(&cluster.files_of_standby())).await;
+    assert!(page.contains("reads other files than the active replica: settings."), "{page}");
+    cluster.folder.write("other.toml", &settings);
+    second.signal("HUP");
+    let is_same = |files: &Value| files["differ"] == json!([]) && files["errors"] == 0;
+    until("both read the same", || is_same(&cluster.files_of_standby())).await;
+    // A bad row and a bad file are errors before they matter.
+    let table = std::fs::read_to_string(cluster.folder.path("sites.csv")).unwrap();
+    cluster.folder.write("sites.csv", &table.replacen("Mo-Su", "Mo-Sx", 1));
+    until("the bad row is counted", || cluster.files_of_standby()["errors"] == 1).await;
+    until("the standby logs its place", || second.log().contains("sites.csv:2")).await;
     cluster.folder.write("sites.csv", "");
-    until("the error is counted", || cluster.files_of_standby()["errors"] == 1).await;
-    until("the standby logs it", || second.log().contains("the file is empty")).await;
+    until("the bad file is logged", || second.log().contains("the file is empty")).await;
+}
+
+/// Most of a takeover with many pages is compiling them.
+#[tokio::test]
+async fn a_takeover_uses_the_pages_that_were_compiled_before() {
+    for same in ["[listen]\naddress = \"127.0.0.1:0\"\n", "[log]\nformat = \"text\"\n"] {
+        let cluster = Cluster::new(Server::shared(), "");
+        let first = cluster.start_active("a").await;
+        let settings = std::fs::read_to_string(cluster.folder.path("rtconfd.toml")).unwrap();
+        cluster.folder.write("other.toml", &settings.replacen("[sources", &format!("{same}[sources"), 1));
+        let second = cluster.start_with("b", &["run", "--config", "other.toml"]);
+        until("it has compiled its pages", || cluster.files_of_standby()["errors"] == 0).await;
+        first.signal("TERM");
+        until("the other one is active", || is_active(&second)).await;
+        until("it has them", || second.log().contains("the pages were compiled before pages=3")).await;
+        cluster.sites(1);
+        cluster.until_phones(1).await;
+    }
 }
 
 #[tokio::test]
-async fn a_standby_follows_an_update_of_the_zone_database() {
+async fn a_standby_without_tables_shows_its_settings() {
+    let cluster = Cluster::new(Server::shared(), "");
+    let settings = std::fs::read_to_string(cluster.folder.path("rtconfd.toml")).unwrap();
+    let (top, _) = settings.split_once("[sources").unwrap();
+    let page = "[[page]]\nagent = \"A-0\"\nenvironment = \"live\"\nvariables = { phone = \"1\" }\n";
+    cluster.folder.write("rtconfd.toml", &format!("{top}{page}"));
+    let _first = cluster.start("a");
+    cluster.api.until_variable("A-0", "phone", &json!("1")).await;
+    let _second = cluster.start_standby("b").await;
+    until("both have the same", || cluster.files_of_standby()["differ"] == json!([])).await;
+}
+
+/// The second update comes while the first one is still being read.
+#[tokio::test]
+async fn a_standby_follows_updates_of_the_zone_database() {
     let cluster = Cluster::new(Server::shared(), "");
     write_zones(&cluster.folder, "2026f", "Europe/London");
     cluster.settings("[time]\nzoneinfo = \"./zones\"\n");
@@ -75,10 +109,13 @@ async fn a_standby_follows_an_update_of_the_zone_database() {
     let differing = || cluster.files_of_standby()["differ"].clone();
     until("both read the same", || differing() == json!([])).await;
     first.signal("STOP");
-    write_zones(&cluster.folder, "2026g", "Asia/Tokyo");
     // An event makes it look at once.
-    cluster.sites(1);
+    for (release, zone) in [("2026g", "Asia/Tokyo"), ("2026h", "Europe/London"), ("2026i", "Asia/Tokyo")] {
+        write_zones(&cluster.folder, release, zone);
+        cluster.sites(1);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
     until("the other one is active", || is_active(&second)).await;
-    until("it has the newer rules", || second.log().contains("zone_database=2026g")).await;
+    until("it has the newest rules", || second.log().contains("zone_database=2026i")).await;
     cluster.until_phones(1).await;
 }

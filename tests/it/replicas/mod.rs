@@ -100,7 +100,11 @@ impl<'s> Cluster<'s> {
     }
 
     fn start(&self, machine: &str) -> Process {
-        self.folder.spawn_command(self.command(machine, &["run"]), machine)
+        self.start_with(machine, &["run"])
+    }
+
+    fn start_with(&self, machine: &str, arguments: &[&str]) -> Process {
+        self.folder.spawn_command(self.command(machine, arguments), machine)
     }
 
     /// Starts a replica and waits until it is active.
