@@ -202,6 +202,9 @@ _rtconfd() {
             rtconfd__subcmd__help__subcmd__variants,export)
                 cmd="rtconfd__subcmd__help__subcmd__variants__subcmd__export"
                 ;;
+            rtconfd__subcmd__help__subcmd__variants,pull)
+                cmd="rtconfd__subcmd__help__subcmd__variants__subcmd__pull"
+                ;;
             rtconfd__subcmd__notify,help)
                 cmd="rtconfd__subcmd__notify__subcmd__help"
                 ;;
@@ -307,6 +310,9 @@ _rtconfd() {
             rtconfd__subcmd__variants,help)
                 cmd="rtconfd__subcmd__variants__subcmd__help"
                 ;;
+            rtconfd__subcmd__variants,pull)
+                cmd="rtconfd__subcmd__variants__subcmd__pull"
+                ;;
             rtconfd__subcmd__variants__subcmd__help,diff)
                 cmd="rtconfd__subcmd__variants__subcmd__help__subcmd__diff"
                 ;;
@@ -315,6 +321,9 @@ _rtconfd() {
                 ;;
             rtconfd__subcmd__variants__subcmd__help,help)
                 cmd="rtconfd__subcmd__variants__subcmd__help__subcmd__help"
+                ;;
+            rtconfd__subcmd__variants__subcmd__help,pull)
+                cmd="rtconfd__subcmd__variants__subcmd__help__subcmd__pull"
                 ;;
             *)
                 ;;
@@ -1171,7 +1180,7 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__help__subcmd__variants)
-            opts="diff export"
+            opts="diff export pull"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1199,6 +1208,20 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__help__subcmd__variants__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__help__subcmd__variants__subcmd__pull)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2323,7 +2346,7 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__variants)
-            opts="-h --config --log-format --set --help diff export help"
+            opts="-h --config --log-format --set --help diff export pull help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2413,7 +2436,7 @@ _rtconfd() {
             return 0
             ;;
         rtconfd__subcmd__variants__subcmd__help)
-            opts="diff export help"
+            opts="diff export pull help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2461,6 +2484,62 @@ _rtconfd() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__variants__subcmd__help__subcmd__pull)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        rtconfd__subcmd__variants__subcmd__pull)
+            opts="-h --into --region --base-url --key-file --config --log-format --set --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --into)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --base-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

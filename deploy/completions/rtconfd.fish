@@ -289,14 +289,15 @@ complete -c rtconfd -n "__fish_rtconfd_using_subcommand schema; and __fish_seen_
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand schema; and __fish_seen_subcommand_from help" -f -a "diff" -d 'Shows the differences between two schemas; each is a page or a file'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand schema; and __fish_seen_subcommand_from help" -f -a "push" -d 'Sends a file\'s schema to pages, if their values, now and in the coming 400 days, satisfy it'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand schema; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export help" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export help" -l log-format -d 'The format of the log' -r -f -a "text\t''
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export pull help" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export pull help" -l log-format -d 'The format of the log' -r -f -a "text\t''
 json\t''"
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export help" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export help" -s h -l help -d 'Print help'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export help" -f -a "diff" -d 'Shows where the variants of agents differ from the settings; never writes'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export help" -f -a "export" -d 'Prints the variants of one agent as a CSV file that the vendor\'s UI imports'
-complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export pull help" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export pull help" -s h -l help -d 'Print help'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export pull help" -f -a "diff" -d 'Shows where the variants of agents differ from the settings; never writes'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export pull help" -f -a "export" -d 'Prints the variants of one agent as a CSV file that the vendor\'s UI imports'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export pull help" -f -a "pull" -d 'Turns the variants of an agent into a table and settings, so that diff finds nothing'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and not __fish_seen_subcommand_from diff export pull help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from diff" -l agent -d 'Compare this agent only' -r
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from diff" -l format -d 'The format of the output' -r -f -a "table\t'For people'
 json\t'For programs: one JSON object per line'"
@@ -312,8 +313,18 @@ json\t''"
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from export" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from export" -l offline -d 'Do not call the API: leave all ids empty, for an agent without variants'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from pull" -l into -d 'The folder for the files; it is created if missing' -r -F
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from pull" -l region -d 'The region of the account: us, eu, uk or studio; short for --set api.region=REGION' -r
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from pull" -l base-url -d 'The address of another API, as in http://127.0.0.1:4010; short for --set api.base_url=URL' -r
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from pull" -l key-file -d 'The file with the API key, mode 600 [default: the settings\' key_file, else the systemd credential agents-api-key, else the variable RTCONFD_API_KEY]' -r -F
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from pull" -l config -d 'The settings file [default: ./rtconfd.toml, else /etc/rtconfd/rtconfd.toml]' -r -F
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from pull" -l log-format -d 'The format of the log' -r -f -a "text\t''
+json\t''"
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from pull" -l set -d 'Sets a single setting, as in --set api.region=uk; takes precedence over file and environment' -r
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from pull" -s h -l help -d 'Print help'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from help" -f -a "diff" -d 'Shows where the variants of agents differ from the settings; never writes'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from help" -f -a "export" -d 'Prints the variants of one agent as a CSV file that the vendor\'s UI imports'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from help" -f -a "pull" -d 'Turns the variants of an agent into a table and settings, so that diff finds nothing'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand variants; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand calendar" -l public -d 'Public holidays instead of a file, by ISO 3166 code, as in FR, DE-BY or GB-ENG' -r
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand calendar" -l timezone -d 'The time zone of dates and floating times; public holidays are whole dates and need none' -r
@@ -423,6 +434,7 @@ complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_su
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from schema" -f -a "push" -d 'Sends a file\'s schema to pages, if their values, now and in the coming 400 days, satisfy it'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from variants" -f -a "diff" -d 'Shows where the variants of agents differ from the settings; never writes'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from variants" -f -a "export" -d 'Prints the variants of one agent as a CSV file that the vendor\'s UI imports'
+complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from variants" -f -a "pull" -d 'Turns the variants of an agent into a table and settings, so that diff finds nothing'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "backup" -d 'Copies the store into a new file, as of one instant; also while the daemon runs'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "restore" -d 'Replaces the store by a backup, and keeps the replaced one beside it; not while the daemon runs'
 complete -c rtconfd -n "__fish_rtconfd_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "move" -d 'Moves the store into a new file or database, and back; not while the daemon runs'

@@ -133,12 +133,17 @@ impl Compiler<'_> {
     }
 }
 
-/// Returns the problem of an attribute name that an agent's code cannot use.
-fn invalid_name(name: &str, at: &Origin) -> Option<Problem> {
+/// Returns true for a name that an agent's code can use: an identifier of Python.
+pub fn is_attribute_name(name: &str) -> bool {
     let mut letters = name.chars();
     let starts = letters.next().is_some_and(|first| first.is_alphabetic() || first == '_');
     let is_identifier = starts && letters.all(|letter| letter.is_alphanumeric() || letter == '_');
-    if is_identifier && !RESERVED.contains(&name) {
+    is_identifier && !RESERVED.contains(&name)
+}
+
+/// Returns the problem of an attribute name that an agent's code cannot use.
+fn invalid_name(name: &str, at: &Origin) -> Option<Problem> {
+    if is_attribute_name(name) {
         return None;
     }
     let problem =

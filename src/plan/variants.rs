@@ -42,8 +42,8 @@ impl VariantDifference {
 
 /// Returns the differences: missing attributes, then each variant of the table, then surplus ones.
 ///
-/// Attributes that the table does not own are never compared. A name on the agent that two variants
-/// share stands for the first of them.
+/// Attributes that the table does not own are never compared. A value that the agent lacks equals an
+/// empty text: the API takes nothing else for it.
 pub fn compare_variants(desired: &[DesiredVariant], found: &RemoteVariants) -> Vec<VariantDifference> {
     let mut differences = Vec::new();
     let mut names: Vec<&String> = desired.iter().flat_map(|variant| variant.attributes.keys()).collect();
@@ -73,7 +73,7 @@ fn values<'a>(
     variant.attributes.iter().filter_map(|(name, desired)| {
         // A missing attribute is a difference of its own.
         let value = remote.values.get(&found.attribute(name)?.id);
-        (value != Some(desired)).then(|| VariantDifference::Different {
+        (value.map_or("", String::as_str) != desired).then(|| VariantDifference::Different {
             variant: variant.name.clone(),
             attribute: name.clone(),
             desired: desired.clone(),
@@ -145,6 +145,7 @@ mod tests {
             ("Leeds: phone=1; York: phone=2", "York: phone=2", "phone", vec!["+Leeds"]),
             ("York: phone=2", "Main: phone=; York: phone=2", "phone", vec!["-Main"]),
             ("York: phone=", "York: phone=", "phone", vec![]),
+            ("York: phone=", "York: note=x", "phone note", vec![]),
         ] {
             assert_eq!(compare(desired, found, attributes), expected, "{desired} | {found}");
         }

@@ -88,7 +88,8 @@ pub enum StoreError {
     /// The store was written by a newer version.
     #[error(
         "the store {path} has version {found}, this program knows {known} (hint: run the newer rtconfd; \
-         to go back to this one, restore the backup from before the update)"
+         to go back to this one, restore the backup from before the update: rtconfd store restore FILE, \
+         or pg_restore for a database)"
     )]
     Newer {
         /// The file.

@@ -148,7 +148,7 @@ fn every_folder_of_the_guides_works_and_its_commands_print_what_the_guide_shows(
             // Other commands run until they are stopped, need a daemon, or depend on the current time.
             let is_of_an_instant = arguments.contains(&"--at");
             let prints = is_of_an_instant && ["plan", "preview", "check", "explain"].contains(&arguments[0]);
-            if prints || arguments[0] == "variants" {
+            if prints || arguments.starts_with(&["variants", "diff"]) {
                 let ran = folder.run(&arguments);
                 assert!([0, 2].contains(&ran.code), "{document}: {}: {}", command.join(" "), ran.err);
                 printed.extend(ran.out.lines().map(str::to_owned));

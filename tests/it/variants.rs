@@ -134,3 +134,33 @@ async fn a_bad_block_row_or_answer_is_reported_with_its_place() {
     let failed = folder.run(&["variants", "diff"]).expect(1).err;
     assert!(failed.contains("agent A-1: ") && failed.contains("404"), "{failed}");
 }
+
+#[tokio::test]
+async fn a_pulled_table_has_the_values_of_the_agent_and_diffs_clean() {
+    let api = Api::start();
+    let folder = folder(&api);
+    let leeds =
+        json!({ "phone": "0113 496", "address": "1, High St\nLeeds", "hours": "Mon: Closed; …", "2nd": "x" });
+    edit(&api, &json!({ "Leeds": leeds, "York \"Hub\"": { "phone": "=1+2" } }));
+    let pull = |into: &str| folder.run(&["variants", "pull", "A-1", "--into", into]);
+    let pulled = pull("pulled").expect(0);
+    assert!(pulled.err.contains("attribute \"2nd\" is left out"), "{}", pulled.err);
+    let table = std::fs::read_to_string(folder.path("pulled/A-1.variants.csv")).unwrap();
+    assert_eq!(
+        table,
+        "variant,address,hours,phone\nLeeds,\"1, High St\nLeeds\",Mon: Closed; …,0113 496\n\
+         \"York \"\"Hub\"\"\",,,=1+2\n"
+    );
+    let diff = folder.run(&["variants", "diff", "--config", "pulled/rtconfd.toml"]).expect(0);
+    assert_eq!(diff.out, "No difference: 2 variant(s) are as the settings say.\n");
+    let again = pull("pulled").expect(1).err;
+    assert!(again.contains("exists, and pull overwrites nothing"), "{again}");
+    let nothing = folder.run(&["variants", "pull", "A-2", "--into", "other"]).expect(1).err;
+    assert!(nothing.contains("agent A-2 has no variants"), "{nothing}");
+    // A name loses blanks around it, and would be another one.
+    edit(&api, &json!({ " Hull ": { "phone": " 1 " } }));
+    let refused = pull("blank").expect(1).err;
+    assert!(refused.contains("the name \" Hull \" would be read differently"), "{refused}");
+    assert!(!folder.path("blank").exists());
+    assert!(api.simulator.log().iter().all(|request| request.method == "GET"));
+}

@@ -21,6 +21,16 @@ pub enum KeyPlace {
     Outside,
 }
 
+impl KeyPlace {
+    /// Returns the lines of the settings for it.
+    pub fn written(&self) -> String {
+        match self {
+            Self::File(path) => format!("key_file = {}\n", quoted(path)),
+            Self::Outside => NO_KEY_FILE.to_owned(),
+        }
+    }
+}
+
 /// The generated files for pages.
 #[derive(Debug)]
 pub struct Files {
@@ -56,10 +66,7 @@ pub struct AdoptedValue {
 
 /// Generates the files for pages.
 pub fn write(pages: &[(PageId, RemotePage)], api: &Api, key: &KeyPlace) -> Files {
-    let key = match key {
-        KeyPlace::File(path) => format!("key_file = {}\n", quoted(path)),
-        KeyPlace::Outside => NO_KEY_FILE.to_owned(),
-    };
+    let key = key.written();
     let mut settings = format!("{HEAD}\n[api]\n{}{key}\n[store]\npath = \"rtconfd.sqlite\"\n", api.written());
     let mut files = Files { files: Vec::new(), remarks: Vec::new(), adopted: Vec::new() };
     for (id, page) in pages {

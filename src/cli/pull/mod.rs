@@ -23,7 +23,9 @@ use super::access::{self, Access};
 use super::global::{Exit, FAILED, Global, OK};
 use super::progress::Progress;
 use super::{load, output};
-use files::{Adopted, AdoptedValue, Files, KeyPlace, SETTINGS};
+use files::{Adopted, AdoptedValue, Files};
+
+pub(super) use files::{KeyPlace, SETTINGS};
 
 #[derive(Args)]
 #[command(
@@ -85,7 +87,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
 }
 
 /// Returns the key file of the settings or flags, relative if it lies beside the new settings.
-fn key_place(connection: &Connection, into: &Path) -> KeyPlace {
+pub(super) fn key_place(connection: &Connection, into: &Path) -> KeyPlace {
     let Some(path) = &connection.api.key_file else { return KeyPlace::Outside };
     let beside = std::path::absolute(into).ok().and_then(|into| path.strip_prefix(into).ok());
     KeyPlace::File(beside.unwrap_or(path).display().to_string())
@@ -140,7 +142,7 @@ fn first_difference<'a>(adopted: &'a Adopted, world: &World) -> Option<&'a Varia
 }
 
 /// Writes all files, or none.
-fn put_into(into: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
+pub(super) fn put_into(into: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
     for (name, _) in files {
         let path = into.join(name);
         // A dangling link counts as existing.

@@ -9,6 +9,7 @@ use crate::model::{DesiredVariant, Problem, RemoteVariant, RemoteVariants};
 
 use super::super::global::{Exit, FAILED, Global, OK};
 use super::super::{load, output};
+use super::csv::line;
 use super::shared::{Desired, fetch};
 
 #[derive(Args)]
@@ -98,16 +99,6 @@ fn csv(variants: &[DesiredVariant], found: &RemoteVariants) -> String {
         line(&mut text, own.into_iter().chain(names.iter().map(|name| value(name).unwrap_or_default())));
     }
     text
-}
-
-/// Adds a line of fields (RFC 4180, 2).
-fn line(text: &mut String, fields: impl Iterator<Item = String>) {
-    let quoted = fields.map(|field| match field.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field,
-    });
-    text.push_str(&quoted.collect::<Vec<_>>().join(","));
-    text.push('\n');
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! `rtconfd variants`: compares the variants of the settings with those of agents, and exports them.
 
+mod csv;
 mod diff;
 mod export;
+mod pull;
 mod shared;
 
 use clap::{Args, Subcommand};
@@ -22,11 +24,14 @@ enum Command {
     Diff(diff::Arguments),
     /// Prints the variants of one agent as a CSV file that the vendor's UI imports
     Export(export::Arguments),
+    /// Turns the variants of an agent into a table and settings, so that diff finds nothing
+    Pull(pull::Arguments),
 }
 
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.command {
         Command::Diff(arguments) => diff::run(global, arguments).await,
         Command::Export(arguments) => export::run(global, arguments).await,
+        Command::Pull(arguments) => pull::run(global, arguments).await,
     }
 }
