@@ -29,7 +29,7 @@ pub struct Start {
     pub board: Board,
 }
 
-/// What was read and compiled before a driver needs it.
+/// Files and pages that were read and compiled before a driver needs them.
 pub struct Ahead {
     /// The files.
     pub files: Files,

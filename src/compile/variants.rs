@@ -28,7 +28,7 @@ const RESERVED: &[&str] = &[
 pub struct Variants {
     /// The valid ones, in the order of the settings and their rows.
     pub all: Vec<Variant>,
-    /// What is wrong with the others, and with all together.
+    /// The problems of the others, and of all together.
     pub problems: Vec<Problem>,
 }
 
@@ -189,7 +189,7 @@ fn problems_together(all: &[Variant]) -> Vec<Problem> {
                 .collect();
             if !missing.is_empty() {
                 let message = format!("variant \"{}\" has no value for {}", variant.name, missing.join(", "));
-                let hint = "another block of the agent defines it: all variants of an agent need the same attributes";
+                let hint = "another block defines it: all variants of an agent need the same attributes";
                 problems.push(Problem::at(&variant.origin, message).hint(hint));
             }
         }

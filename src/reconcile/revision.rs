@@ -215,7 +215,7 @@ pub fn parts_of(written: &str, revision: &Revision) -> BTreeSet<String> {
     files.chain([settings]).collect()
 }
 
-/// Returns the settings and files of a replica, for the others; `errors` are those it found in them.
+/// Describes the settings and files of a replica; `errors` is the number of errors in them.
 pub fn own_files(settings: &Settings, revision: &Revision, errors: Option<usize>) -> OwnFiles {
     let zones = &settings.blueprint.zones;
     let parts = parts_of(&settings.written, revision);

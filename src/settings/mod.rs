@@ -87,7 +87,7 @@ pub struct Settings {
     pub warnings: Vec<Problem>,
     /// The choice of zone database; the database itself is in the blueprint.
     pub zoneinfo: Choice,
-    /// The folder of the zone database, as it was before the database was read.
+    /// The folder of the zone database, in its state before the database was read.
     pub zone_folder: Option<WatchedFolder>,
     /// The merged settings as JSON, for remembering the active settings.
     pub written: String,

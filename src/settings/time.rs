@@ -33,7 +33,7 @@ pub(super) fn read(reader: &Reader, fields: &Fields, directory: &Path) -> Option
 /// Opens the chosen zone database before any other setting is read, because zone names may occur
 /// anywhere.
 ///
-/// Returns it with its folder as it was before.
+/// Returns it with its folder, in the state before it was read.
 ///
 /// # Errors
 /// Returns an error when the database has no zones.

@@ -198,7 +198,7 @@ impl Content {
         }
     }
 
-    /// Sets values by names, as a person does in the vendor's UI; creates what is missing.
+    /// Sets values by names, as a person does in the vendor's UI; creates missing ones.
     ///
     /// `next` gives the ids.
     pub fn set_by_name(

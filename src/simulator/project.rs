@@ -1,4 +1,4 @@
-//! The versioned part of an agent: main, its branches, and what is deployed of it.
+//! The versioned part of an agent: main, its branches, and its deployments.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::model::Environment;
 use super::content::Content;
 use super::merge::{Conflict, Merge, Resolution};
 
-/// How merges are deployed; the API does not tell.
+/// The way in which merges are deployed; the API does not tell it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deploying {
@@ -39,7 +39,7 @@ pub struct Project {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Branch {
     name: String,
-    /// Main as it was when the branch was made.
+    /// The content of main when the branch was made.
     base: Content,
     content: Content,
     created_at: String,
@@ -289,7 +289,7 @@ impl Project {
         Ok(json!({ "deployment": deployment, "testRunIds": [] }))
     }
 
-    /// Deploys what is in one environment to the next, or to the named one.
+    /// Deploys the content of one environment to the next, or to the named one.
     pub fn promote(&mut self, id: &str, body: &DeployBody, at: &str) -> Result<Value, NotDeployed> {
         let deployment = self.find(id)?.clone();
         let target = match (&body.target_environment, deployment.environment) {

@@ -184,7 +184,7 @@ impl Request<'_> {
 #[serde(deny_unknown_fields)]
 pub struct Edit {
     deploying: Option<Deploying>,
-    /// Values of main by variant and attribute; what is missing is created.
+    /// Values of main by variant and attribute; missing ones are created.
     #[serde(default)]
     variants: BTreeMap<String, BTreeMap<String, String>>,
 }

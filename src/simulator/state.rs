@@ -96,7 +96,7 @@ impl Simulator {
 
     /// Sets values of variants on main, by variant and attribute, as a user of the vendor's UI would.
     ///
-    /// What is missing is created.
+    /// Missing ones are created.
     pub fn edit_variants(&self, agent: &str, variants: &BTreeMap<String, BTreeMap<String, String>>) {
         let at = stamp(self.shared.clock.now());
         let mut state = self.state();

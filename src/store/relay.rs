@@ -69,7 +69,7 @@ pub struct Replica {
 
 /// The settings and files of a replica, as it reads them now.
 ///
-/// Only those of the active one can become active; the others show who would bring old files.
+/// Only the files of the active replica count. Those of a standby show if it would bring older ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnFiles {
     /// The ID of the revision that they would be.
@@ -100,7 +100,7 @@ pub struct Replicas {
 impl Replicas {
     /// Returns the names of a replica's files that differ from those of the active one.
     ///
-    /// A replica that is late may read others by now, so nothing is said about it.
+    /// A late replica is not compared: it may have read newer ones since.
     pub fn differing<'a>(&'a self, replica: &'a Replica) -> BTreeSet<&'a str> {
         let recent = |replica: &'a Replica| replica.files.as_ref().filter(|_| replica.age <= LATE);
         let active = self.all.iter().find(|replica| replica.is_active).and_then(recent);
@@ -215,7 +215,7 @@ impl Relay {
         self.is_active.store(is_active, Ordering::Relaxed);
     }
 
-    /// Shows the others which settings and files this replica reads.
+    /// Shows the other replicas which settings and files this one reads.
     pub fn show_files(&self, files: OwnFiles) {
         self.files.send_replace(Some(files));
     }

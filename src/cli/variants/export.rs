@@ -64,7 +64,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
 
 /// Returns the file: all variants and attributes that the table or the agent has.
 ///
-/// What is left out could be cleared by the import, and the file needs the default variant.
+/// The import could clear a part that is left out, and the file needs the default variant.
 fn csv(variants: &[DesiredVariant], found: &RemoteVariants) -> String {
     let known = found.attributes.iter().map(|attribute| attribute.name.as_str());
     let ours: BTreeSet<&str> =

@@ -55,9 +55,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Ok(differences) if differences.is_empty() => {}
         Ok(differences) => {
             output::show_problems(&differences);
-            output::print_error(
-                "the table would not read back as it is on the agent, so nothing was written",
-            );
+            output::print_error("the table would read back differently, so nothing was written");
             return Ok(FAILED);
         }
         Err(exit) => return Ok(exit),

@@ -1,4 +1,4 @@
-//! What the commands on variants share: the desired variants of each agent, and the agents' own.
+//! The desired variants of each agent, and the variants that it has, for all commands on variants.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::super::rate::Rate;
 /// Requests for the variants of an agent: branches, attributes and variants.
 const REQUESTS: usize = 3;
 
-/// The variants as they should be, by agent, and the problems of the others.
+/// The desired variants by agent, and the problems of files and variants.
 pub struct Desired {
     /// By agent.
     pub agents: BTreeMap<String, Vec<DesiredVariant>>,
