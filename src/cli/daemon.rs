@@ -24,7 +24,7 @@ use crate::web::{self, Standby};
 
 use super::claims::{Claims, lock};
 use super::driver::{Ahead, Start, build, gather};
-use super::files::{OwnFiles, watch_for_driver};
+use super::files::{StandbyFiles, watch_for_driver};
 use super::global::{Exit, Global, OK};
 use super::systemd::{self, Systemd};
 use super::{load, notify, output, reload, standby, zones};
@@ -98,7 +98,7 @@ struct Daemon<'g> {
     notifications: notify::Notifications,
     /// It lasts through reloads: between two claims another daemon could take the variables.
     claims: Option<Arc<Mutex<Claims>>>,
-    own_files: OwnFiles,
+    own_files: StandbyFiles,
     /// For the first driver after standing by.
     ahead: Option<Ahead>,
     /// True once the store was open, or another replica had it: from then on nothing ends the daemon.
@@ -143,7 +143,7 @@ impl<'g> Daemon<'g> {
             _socket: socket,
             notifications,
             claims: None,
-            own_files: OwnFiles::default(),
+            own_files: StandbyFiles::default(),
             ahead: None,
             was_running: false,
         })

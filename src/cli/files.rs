@@ -44,12 +44,12 @@ pub fn watch_for_driver(
 /// Settings may change while the pages of the ones before are still being compiled. Two worlds at
 /// once would set the peak of memory.
 #[derive(Default)]
-pub struct OwnFiles {
-    current: Option<Standby>,
-    ending: Option<Standby>,
+pub struct StandbyFiles {
+    current: Option<FilesAhead>,
+    ending: Option<FilesAhead>,
 }
 
-impl OwnFiles {
+impl StandbyFiles {
     /// Watches the files, unless an earlier watch is still at work; called again and again.
     pub fn watch(&mut self, settings: &Settings, handles: &Handles, clock: &Arc<dyn Clock>) {
         if self.current.as_ref().is_some_and(|current| current.is_stale(&**clock)) {
@@ -57,8 +57,8 @@ impl OwnFiles {
         }
         self.ending.take_if(|ending| ending.watch.has_ended());
         if self.current.is_none() && self.ending.is_none() {
-            let standby = Standby::watch(settings, handles, clock);
-            self.current = standby.inspect_err(|error| tracing::warn!("{error:#}")).ok();
+            let ahead = FilesAhead::watch(settings, handles, clock);
+            self.current = ahead.inspect_err(|error| tracing::warn!("{error:#}")).ok();
         }
     }
 
@@ -72,7 +72,7 @@ impl OwnFiles {
     }
 
     /// Ends the watch for a takeover.
-    pub fn take(&mut self) -> Option<Standby> {
+    pub fn take(&mut self) -> Option<FilesAhead> {
         self.current.take()
     }
 }
@@ -81,12 +81,12 @@ impl OwnFiles {
 ///
 /// Compiling many pages takes longer than all else of a takeover, so it is done before. The pages
 /// are used only if the active revision has exactly these settings and files.
-pub struct Standby {
+pub struct FilesAhead {
     watch: Watch,
     world: Arc<Mutex<World>>,
 }
 
-impl Standby {
+impl FilesAhead {
     /// Reads the files, and again whenever they change.
     fn watch(settings: &Settings, handles: &Handles, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
         let (blueprint, clock) = (settings.blueprint.clone(), clock.clone());
@@ -95,7 +95,8 @@ impl Standby {
         let compiled = world.clone();
         let compile = move |revision: &Revision| {
             // The older pages go first: their place is needed for the new ones.
-            drop(std::mem::take(&mut *lock(&compiled)));
+            let older = std::mem::take(&mut *lock(&compiled));
+            drop(older);
             let world = World::new(&blueprint, &revision.inputs, clock.now(), None);
             let of_files = revision.problems.values().flatten();
             let problems: Vec<&Problem> = of_files.chain(world.problems()).collect();
