@@ -189,15 +189,20 @@ impl ReadAgents for Client {
 impl ReadVariants for Client {
     async fn variants(&self, agent: &str) -> Result<RemoteVariants, ApiError> {
         let branches = self.send(Method::GET, &format!("/v1/agents/{agent}/branches"), None).await?;
-        let main = branches.understood(read_main)?;
+        let main = branches.understood(|body| of_list("branches", read_main(body)))?;
         let of_main = format!("/v1/agents/{agent}/branches/{main}");
         let attributes = self.send(Method::GET, &format!("{of_main}/attributes"), None).await?;
         let variants = self.send(Method::GET, &format!("{of_main}/variants"), None).await?;
         Ok(RemoteVariants {
-            attributes: attributes.understood(read_attributes)?,
-            variants: variants.understood(read_variants)?,
+            attributes: attributes.understood(|body| of_list("attributes", read_attributes(body)))?,
+            variants: variants.understood(|body| of_list("variants", read_variants(body)))?,
         })
     }
+}
+
+/// Names the list in the reason why it is not understood.
+fn of_list<T>(name: &str, read: Result<T, String>) -> Result<T, String> {
+    read.map_err(|why| format!("the list of {name}: {why}"))
 }
 
 /// Serializes variables as they are sent.

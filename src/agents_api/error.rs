@@ -112,7 +112,9 @@ impl ApiError {
             401 => Some(
                 "the key is missing, wrong or revoked; put a valid one into the key file, which is re-read",
             ),
-            403 => Some("the key may not do this; give it the permission for real-time configs"),
+            403 => Some(
+                "the key may not do this; give it the permission for real-time configs, or to read the agent",
+            ),
             404 => Some("check the agent id, and that the key belongs to this region"),
             300..=399 => Some("redirects are not followed; check base_url"),
             _ => None,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::model::{Attribute, RemoteVariant};
 
@@ -53,7 +54,7 @@ pub fn read_variants(body: &[u8]) -> Result<Vec<RemoteVariant>, String> {
     check_distinct("variants", listed.iter().map(|one| (&one.id, &one.name)))?;
     let variant = |one: Variant| {
         let values = one.attribute_values.and_then(|given| given.values).unwrap_or_default();
-        let values = values.into_iter().filter_map(|(id, text)| Some((id, text?)));
+        let values = values.into_iter().filter_map(|(id, value)| Some((id, text(value)?)));
         RemoteVariant {
             id: one.id,
             name: one.name,
@@ -62,6 +63,15 @@ pub fn read_variants(body: &[u8]) -> Result<Vec<RemoteVariant>, String> {
         }
     };
     Ok(listed.into_iter().map(variant).collect())
+}
+
+/// Returns a value as text; attributes of other kinds may have values of other types.
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    }
 }
 
 /// Checks that ids and names occur once: values are found by both.
@@ -124,7 +134,7 @@ struct Variant {
 
 #[derive(Deserialize)]
 struct Values {
-    values: Option<BTreeMap<String, Option<String>>>,
+    values: Option<BTreeMap<String, Value>>,
 }
 
 impl Envelope for Branches {
@@ -171,10 +181,11 @@ mod tests {
     #[test]
     fn variants_are_read_with_whatever_is_optional_missing() {
         let body = r#"{"variants": [
-            {"id": "V-1", "name": "Leeds", "isDefault": true, "attributeValues": {"values": {"A": "1", "B": null}}},
+            {"id": "V-1", "name": "Leeds", "isDefault": true, "attributeValues": {"values": {"A": "1", "B": null, "C": 2}}},
             {"id": "V-2", "name": "York", "attributeValues": null, "kind": "new"}]}"#;
         let read = read_variants(body.as_bytes()).unwrap();
-        assert_eq!(read[0].values, BTreeMap::from([("A".to_owned(), "1".to_owned())]));
+        let values = [("A", "1"), ("C", "2")].map(|(id, text)| (id.to_owned(), text.to_owned()));
+        assert_eq!(read[0].values, BTreeMap::from(values));
         assert!(read[0].is_default && !read[1].is_default && read[1].values.is_empty());
         for (body, part) in [
             (r#"{"variants": [{"id": "V-1"}]}"#, "missing field `name`"),

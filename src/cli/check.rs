@@ -11,7 +11,7 @@ use crate::agents_api::ReadOnly;
 use crate::compile::Managed;
 use crate::limits::time::HORIZON;
 use crate::lint::{running_out, suspicious_hours, unmet_conditions};
-use crate::model::{Instant, Problem, Severity, Variable};
+use crate::model::{Instant, Problem, Severity, Variable, each_once};
 use crate::reconcile::Observed;
 use crate::schema::{Schema, Schemas};
 use crate::settings::Settings;
@@ -52,7 +52,8 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     problems.extend(suspicious_hours(view.newest(), &view.settings.blueprint, &view.revision.inputs));
     problems.extend(zones::problems(&view.settings, global, from));
     problems.extend(unmet_conditions(&view.settings.blueprint, &view.revision.inputs, from));
-    problems.extend(Desired::of(&view.settings, &view.revision, from, Vec::new()).problems);
+    let variants = Desired::load(&view.settings, from);
+    problems.extend(variants.problems.iter().cloned());
     problems.extend(run_needs(global, &view.settings));
     problems.extend(notify::problems(&view.settings));
     problems.extend(view.settings.api.key_ending(from.date_naive()));
@@ -85,6 +86,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     // A statement about all pages holds only up to the earliest end of their look-aheads.
     let to = evaluated.iter().map(|ahead| ahead.to).min().unwrap_or(to);
     problems.extend(evaluated.into_iter().flat_map(|ahead| ahead.problems));
+    let problems = each_once(&problems);
     view.report_held();
     view.report_gone();
     if arguments.shown.format == Format::Json {
@@ -92,7 +94,7 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
     } else {
         output::show_problems(&problems);
         if !problems.iter().any(is_error) {
-            output::print(&success_message(&view, &pages, to));
+            output::print(&success_message(&view, &pages, &variants, to));
         }
     }
     Ok(if problems.iter().any(is_error) { FAILED } else { OK })
@@ -112,15 +114,19 @@ fn as_json(problem: &Problem) -> Value {
 }
 
 /// Returns the message for settings without errors, checked up to `to`.
-fn success_message(view: &load::View, pages: &[Page], to: Instant) -> String {
+fn success_message(view: &load::View, pages: &[Page], variants: &Desired, to: Instant) -> String {
     let has_schema = |observed: &Option<Result<Observed, String>>| matches!(observed, Some(Ok(observed)) if observed.page.schema.is_some());
     // Pages without a schema give nothing to report.
     let what = match pages.iter().any(|(_, observed)| has_schema(observed)) {
         true => ", and every value up to then satisfies its page's schema",
         false => "",
     };
+    let also = match variants.agents.values().map(Vec::len).sum::<usize>() {
+        0 => String::new(),
+        count => format!(" and {count} variant(s)"),
+    };
     format!(
-        "All is well: {} page(s), checked up to {}{what}. Zone database {}.\n",
+        "All is well: {} page(s){also}, checked up to {}{what}. Zone database {}.\n",
         view.newest().pages.len(),
         to.date_naive(),
         view.settings.blueprint.zones,

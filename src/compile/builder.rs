@@ -134,7 +134,7 @@ impl Basis {
 /// Counts the places that name a source, or may name it.
 ///
 /// A source is named as a value, as a key, or by a template that a row fills in.
-fn mentions(node: &Node, source: &str) -> usize {
+pub(super) fn mentions(node: &Node, source: &str) -> usize {
     match &node.raw {
         Raw::Text(found) => usize::from(found == source),
         Raw::List(items) => items.iter().map(|item| mentions(item, source)).sum(),

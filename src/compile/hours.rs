@@ -55,7 +55,7 @@ impl Compiler<'_> {
         if context.hours.is_none() && !context.has_hours {
             reader.note(
                 Problem::at(fields.origin, format!("`{needs}` requires `hours`"))
-                    .hint("set hours = \"NAME\" here or on the page"),
+                    .hint("set hours = \"NAME\" here or in the block"),
             );
         }
         context.hours.clone()

@@ -28,7 +28,7 @@ use context::WrittenZone;
 
 pub use blueprint::Inputs;
 pub(crate) use blueprint::{Blueprint, CalendarUse, PublicHolidays, SourceUse};
-pub(crate) use variants::{Variants, check_variants, is_attribute_name, variants};
+pub(crate) use variants::{Variants, check_variants, is_attribute_name, sources_of_variants, variants};
 pub use world::World;
 pub(crate) use world::{Gone, Managed};
 

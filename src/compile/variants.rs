@@ -10,7 +10,7 @@ use crate::tables::Table;
 use crate::written::{Node, Reader, Scope};
 
 use super::blueprint::{Blueprint, Inputs};
-use super::builder::window;
+use super::builder::{mentions, window};
 use super::compiler::Compiler;
 use super::rows::RowProblems;
 
@@ -30,6 +30,18 @@ pub struct Variants {
     pub all: Vec<Variant>,
     /// The problems of the others, and of all together.
     pub problems: Vec<Problem>,
+}
+
+/// Returns the sources that blocks of variants name, and neither pages nor hours.
+///
+/// A source that a template may name counts as one of pages.
+pub fn sources_of_variants(blueprint: &Blueprint, blocks: &[Node]) -> BTreeSet<String> {
+    let of_pages = || blueprint.pages.iter().chain(blueprint.hours.values());
+    let sources = blueprint.sources.keys().filter(|source| {
+        blocks.iter().any(|node| mentions(node, source) > 0)
+            && !of_pages().any(|node| mentions(node, source) > 0)
+    });
+    sources.cloned().collect()
 }
 
 /// Compiles all variants as of an instant.
@@ -138,7 +150,8 @@ pub fn is_attribute_name(name: &str) -> bool {
     let mut letters = name.chars();
     let starts = letters.next().is_some_and(|first| first.is_alphabetic() || first == '_');
     let is_identifier = starts && letters.all(|letter| letter.is_alphanumeric() || letter == '_');
-    is_identifier && !RESERVED.contains(&name)
+    let is_internal = name.starts_with("__") && name.ends_with("__");
+    is_identifier && !is_internal && !RESERVED.contains(&name)
 }
 
 /// Returns the problem of an attribute name that an agent's code cannot use.

@@ -1,6 +1,8 @@
 //! Limits of variants; the API sets them.
 
-use super::section::{Row, Section, count};
+use chrono::TimeDelta;
+
+use super::section::{Row, Section, bytes, count, time};
 
 limits! {
     "Variants"
@@ -10,4 +12,11 @@ limits! {
 
     const MAX_ATTRIBUTES: usize = 50;
     "attributes of an agent" => count(MAX_ATTRIBUTES), "the API refuses more";
+
+    const MAX_IMPORT_BYTES: usize = 10 << 20;
+    "file of `variants export`" => bytes(MAX_IMPORT_BYTES), "an error: the vendor's UI imports no more";
+
+    /// A variant reaches callers by a deployment, and stays until the next one.
+    const STEADY: TimeDelta = TimeDelta::days(14);
+    "time for which an attribute should keep its value" => time(STEADY), "a warning";
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::model::{DesiredVariant, Instant, Origin, Problem};
+use crate::model::{DesiredVariant, Instant, Origin, Problem, Variable};
 
 use super::definition::{Definition, UntypedValue};
+use super::owned::Owned;
 
 /// The owned attributes of one variant.
 #[derive(Clone, Debug)]
@@ -49,6 +50,22 @@ impl Variant {
             }),
             false => Err(problems),
         }
+    }
+}
+
+impl Variant {
+    /// Returns the attributes that change by themselves in a period, each with its place.
+    pub fn changing(&self, from: Instant, to: Instant) -> Vec<(&str, Origin)> {
+        let changes = |(name, definition): (&'_ String, &Definition)| {
+            let variable: Variable = name.parse().ok()?;
+            let owned = Owned { variable, definition: definition.clone(), row: None };
+            owned.next_transition(from, to)?;
+            Some(definition.evaluate(from).ok()?.origin)
+        };
+        let attributes = self.attributes.iter();
+        attributes
+            .filter_map(|(name, definition)| Some((name.as_str(), changes((name, definition))?)))
+            .collect()
     }
 }
 

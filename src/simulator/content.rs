@@ -198,6 +198,22 @@ impl Content {
         }
     }
 
+    /// Returns why the content is not valid as a whole, as after the merges of two branches.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let attributes: Vec<&String> = self.attributes.values().map(|attribute| &attribute.name).collect();
+        let variants: Vec<&String> = self.variants.values().map(|variant| &variant.name).collect();
+        for (what, mut names) in [("attributes", attributes), ("variants", variants)] {
+            names.sort();
+            let twice = names.windows(2).find(|pair| pair[0] == pair[1]);
+            problems.extend(twice.map(|pair| format!("two {what} have the name \"{}\"", pair[0])));
+        }
+        if self.variants.values().filter(|variant| variant.is_default).count() > 1 {
+            problems.push("two variants are the default".to_owned());
+        }
+        problems
+    }
+
     /// Sets values by names, as a person does in the vendor's UI; creates missing ones.
     ///
     /// `next` gives the ids.

@@ -192,10 +192,11 @@ impl Project {
         if !merge.conflicts.is_empty() {
             return Some(Err(self.conflicts(branch, &merge.conflicts, &merged)));
         }
-        let content = merged.get("variantManagement").cloned().map(serde_json::from_value);
-        let Some(Ok(content)) = content else {
-            let error = json!({ "path": ["variantManagement"], "message": "the merged project is invalid" });
-            return Some(Err(json!({ "hasConflicts": false, "conflicts": [], "errors": [error] })));
+        let content = merged.get("variantManagement").cloned().map(serde_json::from_value::<Content>);
+        let content = content.and_then(Result::ok);
+        let problems = content.as_ref().map_or_else(|| vec!["it is invalid".to_owned()], Content::problems);
+        let Some(content) = content.filter(|_| problems.is_empty()) else {
+            return Some(Err(json!({ "hasConflicts": false, "conflicts": [], "errors": problems })));
         };
         (self.main, self.main_updated) = (content, at.to_owned());
         let branch = self.branches.remove(id)?;

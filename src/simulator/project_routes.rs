@@ -133,11 +133,11 @@ impl Request<'_> {
             return Err(on_main());
         }
         let at = self.at;
-        let id = project.next_id(if matches!(operation, Operation::Variants(_)) {
-            "VARIANT"
-        } else {
-            "ATTRIBUTE"
-        });
+        let id = match operation {
+            Operation::Variants(_) => project.next_id("VARIANT"),
+            Operation::Attributes(_) => project.next_id("ATTRIBUTE"),
+            _ => String::new(),
+        };
         let content = project.content_mut(branch, at).ok_or_else(missing)?;
         let is_removed = *self.method == Method::DELETE;
         let changed = match operation {

@@ -61,14 +61,24 @@ pub struct Files {
 pub type Writers = BTreeMap<PathBuf, Writing>;
 
 impl Files {
-    /// Creates the list of files that the settings name; none is read yet.
+    /// Creates the list of files that pages and hours use; none is read yet.
     pub fn new(settings: &Settings) -> Self {
         Self::read_by(settings, Box::new(Disk::default()))
     }
 
     /// Creates the list of files with another reader than the disk.
     pub fn read_by(settings: &Settings, reader: Box<dyn ReadFiles>) -> Self {
-        let sources = settings.sources.iter().map(|(name, source)| {
+        Self::of(settings, reader, |source| !settings.sources_of_variants.contains(source))
+    }
+
+    /// Creates the list of all files, with those that only variants use.
+    pub fn with_variants(settings: &Settings) -> Self {
+        Self::of(settings, Box::new(Disk::default()), |_| true)
+    }
+
+    fn of(settings: &Settings, reader: Box<dyn ReadFiles>, is_used: impl Fn(&str) -> bool) -> Self {
+        let used = settings.sources.iter().filter(|(name, _)| is_used(name));
+        let sources = used.map(|(name, source)| {
             InputFile::new(name, &source.path, &source.shown, Kind::Source(source.format.clone()))
         });
         let calendars = settings

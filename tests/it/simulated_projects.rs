@@ -203,6 +203,19 @@ async fn a_merge_after_another_change_of_the_same_value_lists_the_conflict() {
 }
 
 #[tokio::test]
+async fn a_merge_that_would_give_a_name_twice_is_refused() {
+    let agent = Agent::new();
+    let (one, other) = (agent.branch("one").await, agent.branch("other").await);
+    for branch in [&one, &other] {
+        agent.attribute(branch, "phone").await;
+    }
+    assert_eq!(agent.post(&format!("{one}/merge"), json!({})).await.0, 200);
+    let (status, refused) = agent.post(&format!("{other}/merge"), json!({})).await;
+    assert_eq!((status, &refused["errors"]), (400, &json!(["two attributes have the name \"phone\""])));
+    assert_eq!(agent.get("branches").await["branches"].as_array().unwrap().len(), 2, "the branch is left");
+}
+
+#[tokio::test]
 async fn an_agent_may_deploy_merges_straight_to_live() {
     let agent = Agent::new();
     agent.edit(json!({ "variants": { "Leeds": { "phone": "1" } } })).await;

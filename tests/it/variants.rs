@@ -70,7 +70,7 @@ async fn differences_are_shown_and_nothing_is_created_to_find_them() {
     assert_eq!(surplus, [json!({ "agent": "A-1", "difference": "surplus variant", "variant": "Hull" })]);
     assert!(api.simulator.log().iter().all(|request| request.method == "GET"));
     let unknown = folder.run(&["variants", "diff", "--agent", "A-2"]).expect(1).err;
-    assert!(unknown.contains("the settings define no variants of agent A-2"), "{unknown}");
+    assert!(unknown.contains("the settings define no valid variants of agent A-2"), "{unknown}");
 }
 
 #[tokio::test]
@@ -108,6 +108,7 @@ async fn a_bad_block_row_or_answer_is_reported_with_its_place() {
             "name = \"x\"\nhours",
             "variant \"x\" of agent A-1 is already defined",
         ),
+        ("phone_number =", "__class__ =", "invalid attribute name `__class__`"),
         ("[variants.attributes]", "region = 1\n[variants.attributes]", "unknown key"),
     ] {
         assert!(settings.contains(find), "{find}");
@@ -125,9 +126,16 @@ async fn a_bad_block_row_or_answer_is_reported_with_its_place() {
         "{checked}"
     );
     folder.write("rtconfd.toml", &settings);
+    // A bad row may define a variant of the agent, so that one is not called surplus.
+    edit(&api, &json!({ "Leeds": { "phone_number": "1" } }));
     folder.write("sites.csv", &TABLE.replace("Mo-Fr", "Mo-Frx"));
-    let checked = folder.run(&["variants", "diff"]).expect(1).err;
-    assert!(checked.contains("sites.csv:2"), "{checked}");
+    let failed = folder.run(&["variants", "diff"]).expect(1);
+    assert!(
+        failed.err.contains("sites.csv:2") && !failed.out.contains("Leeds"),
+        "{} {}",
+        failed.err,
+        failed.out
+    );
     folder.write("sites.csv", TABLE);
     let path = Some("/branches/main/variants".to_owned());
     api.simulator.inject(Fault { kind: Kind::Status { status: 404 }, method: None, path, times: None });
@@ -136,11 +144,60 @@ async fn a_bad_block_row_or_answer_is_reported_with_its_place() {
 }
 
 #[tokio::test]
+async fn values_and_names_that_would_surprise_are_reported() {
+    let api = Api::start();
+    let folder = folder(&api);
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    folder.write("rtconfd.toml", &settings.replace("floors = 2", "floors = { show = \"is_open\" }"));
+    let checked = folder.run(&["check", "--offline"]).expect(0);
+    let warned = "attribute floors of \"Leeds\" changes by itself within 14 days";
+    assert!(checked.err.contains(warned) && checked.err.matches("by itself").count() == 1, "{}", checked.err);
+    assert!(checked.out.starts_with("All is well: 2 page(s) and 2 variant(s), "), "{}", checked.out);
+    folder.write("rtconfd.toml", &settings);
+    edit(&api, &json!({ " LEEDS": { "phone_number": "1" } }));
+    let near = "variant \" LEEDS\" of agent A-1 differs from \"Leeds\" only in blanks or case";
+    for command in ["diff", "export"] {
+        let reported = folder.run(&["variants", command]).expect(1).err;
+        assert!(reported.contains(near), "{reported}");
+    }
+    let many: serde_json::Map<String, Value> = (0..48).map(|n| (format!("n{n}"), json!("x"))).collect();
+    edit(&api, &json!({ "Hull": many }));
+    let reported = folder.run(&["variants", "export"]).expect(1);
+    assert!(
+        reported.err.contains("agent A-1 would have 52 attributes, and the API takes 50"),
+        "{}",
+        reported.err
+    );
+    assert_eq!(reported.out, "");
+}
+
+/// Their values never reach a page, so their rows hold no revision.
+#[tokio::test]
+async fn the_daemon_does_not_read_a_source_that_only_variants_use() {
+    let api = Api::start();
+    let folder = folder(&api);
+    let settings = std::fs::read_to_string(folder.path("rtconfd.toml")).unwrap();
+    let (pages, variants) = settings.split_once("[[variants]]").unwrap();
+    let variants = variants.replace("for_each = \"sites\"", "for_each = \"slow\"");
+    let source = "[sources.slow]\npath = \"slow.csv\"\nkey = \"site\"\n";
+    folder.write("rtconfd.toml", &format!("{pages}{source}[[variants]]{variants}"));
+    let rows: String = (0..20).map(|n| format!("S{n},Mo-Fr 09:00-17:00,1,2\n")).collect();
+    folder.write("slow.csv", &format!("site,hours,phone,street\n{rows}"));
+    folder.run(&["apply"]).expect(0);
+    folder.write("slow.csv", "site,hours,phone,street\nS1,Mo-Fr 09:00-17:00,1,2\n");
+    folder.run(&["apply"]).expect(0);
+    let status = folder.run(&["status", "--format", "json"]).expect(0).lines();
+    assert_eq!(status.last().unwrap()["held"], Value::Null);
+    let exported = folder.run(&["variants", "export", "--offline"]).expect(0).out;
+    assert!(exported.contains("\n,S1,true,"), "{exported}");
+}
+
+#[tokio::test]
 async fn a_pulled_table_has_the_values_of_the_agent_and_diffs_clean() {
     let api = Api::start();
     let folder = folder(&api);
-    let leeds =
-        json!({ "phone": "0113 496", "address": "1, High St\nLeeds", "hours": "Mon: Closed; …", "2nd": "x" });
+    let leeds = json!({ "phone": "0113 496", "address": "1, High St\nLeeds", "hours": "Mon: Closed; …", "2nd": "x",
+                        "größe": "3" });
     edit(&api, &json!({ "Leeds": leeds, "York \"Hub\"": { "phone": "=1+2" } }));
     let pull = |into: &str| folder.run(&["variants", "pull", "A-1", "--into", into]);
     let pulled = pull("pulled").expect(0);
@@ -148,8 +205,8 @@ async fn a_pulled_table_has_the_values_of_the_agent_and_diffs_clean() {
     let table = std::fs::read_to_string(folder.path("pulled/A-1.variants.csv")).unwrap();
     assert_eq!(
         table,
-        "variant,address,hours,phone\nLeeds,\"1, High St\nLeeds\",Mon: Closed; …,0113 496\n\
-         \"York \"\"Hub\"\"\",,,=1+2\n"
+        "variant,address,größe,hours,phone\nLeeds,\"1, High St\nLeeds\",3,Mon: Closed; …,0113 496\n\
+         \"York \"\"Hub\"\"\",,,,=1+2\n"
     );
     let diff = folder.run(&["variants", "diff", "--config", "pulled/rtconfd.toml"]).expect(0);
     assert_eq!(diff.out, "No difference: 2 variant(s) are as the settings say.\n");
@@ -162,5 +219,8 @@ async fn a_pulled_table_has_the_values_of_the_agent_and_diffs_clean() {
     let refused = pull("blank").expect(1).err;
     assert!(refused.contains("the name \" Hull \" would be read differently"), "{refused}");
     assert!(!folder.path("blank").exists());
+    edit(&api, &json!({ "Leeds": { "phone": "\u{0}" } }));
+    let refused = pull("blank").expect(1).err;
+    assert!(refused.contains("NUL"), "{refused}");
     assert!(api.simulator.log().iter().all(|request| request.method == "GET"));
 }

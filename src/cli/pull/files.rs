@@ -194,7 +194,7 @@ fn pointer(key: &str) -> String {
 }
 
 /// Returns a key as TOML writes it.
-fn key(text: &str) -> String {
+pub fn key(text: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     match !text.is_empty() && text.chars().all(is_bare) {
         true => text.to_owned(),

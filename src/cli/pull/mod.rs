@@ -25,7 +25,7 @@ use super::progress::Progress;
 use super::{load, output};
 use files::{Adopted, AdoptedValue, Files};
 
-pub(super) use files::{KeyPlace, SETTINGS};
+pub(super) use files::{KeyPlace, SETTINGS, key as toml_key};
 
 #[derive(Args)]
 #[command(

@@ -8,7 +8,7 @@ use crate::plan::{VariantDifference, compare_variants};
 
 use super::super::global::{CHANGES, Exit, FAILED, Format, Global, OK, Shown};
 use super::super::{load, output};
-use super::shared::{Desired, fetch};
+use super::shared::{Desired, fetch, problems_with};
 
 #[derive(Args)]
 #[command(
@@ -29,23 +29,21 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Err(exit) => return Ok(exit),
     };
     let mut desired = Desired::load(&settings, load::now());
-    if let Some(only) = &arguments.agent {
-        desired.agents.retain(|agent, _| agent == only);
+    if let Err(error) = desired.select(&settings, arguments.agent.as_deref()) {
+        output::show_problems(&desired.problems);
+        return Err(error);
     }
-    if desired.agents.is_empty() && desired.problems.is_empty() {
-        let whom = arguments.agent.as_ref().map_or_else(String::new, |agent| format!(" of agent {agent}"));
-        let problem = Problem::new(format!("the settings define no variants{whom}"));
-        desired
-            .problems
-            .push(problem.hint("add a [[variants]] block with agent, for_each, name and attributes"));
-    }
+    // An unreadable row may define a variant that seems to be surplus.
+    let are_all_known = !desired.has_errors();
     let found = fetch(&settings, global, desired.agents.keys().map(String::as_str)).await?;
     let mut differences: Vec<(&str, VariantDifference)> = Vec::new();
     for (agent, variants) in &desired.agents {
         match &found[agent] {
             Ok(remote) => {
-                let of_agent = compare_variants(variants, remote);
-                differences.extend(of_agent.into_iter().map(|difference| (agent.as_str(), difference)));
+                desired.problems.extend(problems_with(agent, variants, remote));
+                let of_agent = compare_variants(variants, remote).into_iter();
+                let shown = of_agent.filter(|difference| are_all_known || difference.is_change());
+                differences.extend(shown.map(|difference| (agent.as_str(), difference)));
             }
             Err(error) => desired.problems.push(Problem::new(format!("agent {agent}: {error}"))),
         }
@@ -56,14 +54,14 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Format::Table => {
             let header = ["AGENT", "VARIANT", "ATTRIBUTE", "ON THE AGENT", "IN THE SETTINGS"];
             output::print_table(header, &[], differences.iter().map(row));
-            if differences.is_empty() && !desired.problems.iter().any(Problem::is_error) {
+            if differences.is_empty() && !desired.has_errors() {
                 let count: usize = desired.agents.values().map(Vec::len).sum();
                 output::print(&format!("No difference: {count} variant(s) are as the settings say.\n"));
             }
         }
     }
     Ok(match () {
-        () if desired.problems.iter().any(Problem::is_error) => FAILED,
+        () if desired.has_errors() => FAILED,
         () if differences.iter().any(|(_, difference)| difference.is_change()) => CHANGES,
         () => OK,
     })

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use anyhow::bail;
 use clap::Args;
 
-use crate::model::{DesiredVariant, Problem, RemoteVariant, RemoteVariants};
+use crate::limits::variants::MAX_IMPORT_BYTES;
+use crate::model::{DesiredVariant, RemoteVariant, RemoteVariants};
 
 use super::super::global::{Exit, FAILED, Global, OK};
 use super::super::{load, output};
 use super::csv::line;
-use super::shared::{Desired, fetch};
+use super::shared::{Desired, fetch, problems_with};
 
 #[derive(Args)]
 #[command(
@@ -31,24 +32,20 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
         Ok(settings) => settings,
         Err(exit) => return Ok(exit),
     };
-    let desired = Desired::load(&settings, load::now());
+    let mut desired = Desired::load(&settings, load::now());
     output::show_problems(&desired.problems);
     // An import of a part would look complete.
-    if desired.problems.iter().any(Problem::is_error) {
+    if desired.has_errors() {
         return Ok(FAILED);
     }
-    let agents: Vec<&String> = desired.agents.keys().collect();
-    let agent = match (&arguments.agent, agents.as_slice()) {
-        (Some(agent), _) => agent,
-        (None, [agent]) => *agent,
-        (None, []) => bail!("the settings define no variants\n  hint: add a [[variants]] block"),
-        (None, [first, ..]) => bail!(
+    desired.select(&settings, arguments.agent.as_deref())?;
+    let mut agents = desired.agents.iter();
+    let (Some((agent, variants)), None) = (agents.next(), agents.next()) else {
+        let first = desired.agents.keys().next().map_or("", String::as_str);
+        bail!(
             "the settings define variants of {} agents\n  hint: name one, as in --agent {first}",
-            agents.len()
-        ),
-    };
-    let Some(variants) = desired.agents.get(agent) else {
-        bail!("the settings define no variants of agent {agent}\n  hint: check agent in [[variants]]");
+            desired.agents.len()
+        );
     };
     let found = match arguments.offline {
         true => RemoteVariants::default(),
@@ -58,7 +55,20 @@ pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> 
             None => RemoteVariants::default(),
         },
     };
-    output::print(&csv(variants, &found));
+    let problems = problems_with(agent, variants, &found);
+    output::show_problems(&problems);
+    let text = csv(variants, &found);
+    if text.len() > MAX_IMPORT_BYTES {
+        bail!(
+            "the file would have {} bytes, and the vendor's UI imports at most {MAX_IMPORT_BYTES}\n  hint: shorten \
+             long values",
+            text.len()
+        );
+    }
+    if !problems.is_empty() {
+        return Ok(FAILED);
+    }
+    output::print(&text);
     Ok(OK)
 }
 

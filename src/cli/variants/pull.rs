@@ -11,10 +11,11 @@ use crate::compile::{Inputs, is_attribute_name, variants};
 use crate::model::{DesiredVariant, Environment, PageId, Problem, RemoteVariants};
 use crate::plan::{VariantDifference, compare_variants};
 use crate::settings::{Api, Settings, Surroundings, quoted};
+use crate::tables;
 
 use super::super::access::{self, Access};
 use super::super::global::{Exit, FAILED, Global, OK};
-use super::super::pull::{KeyPlace, SETTINGS, key_place, put_into};
+use super::super::pull::{KeyPlace, SETTINGS, key_place, put_into, toml_key};
 use super::super::{load, output};
 use super::csv::line;
 
@@ -114,11 +115,8 @@ impl Pulled {
 
     fn settings(&self, api: &Api, key: &KeyPlace) -> String {
         let Self { agent, file, key: column, .. } = self;
-        let attributes: String = self
-            .attributes
-            .iter()
-            .map(|name| format!("{name} = {{ column = {} }}\n", quoted(name)))
-            .collect();
+        let line = |name: &String| format!("{} = {{ column = {} }}\n", toml_key(name), quoted(name));
+        let attributes: String = self.attributes.iter().map(line).collect();
         format!(
             "# Written by rtconfd variants pull. Every value is as it was on the agent, so that rtconfd variants \
              diff finds nothing.\n\n\
@@ -145,7 +143,9 @@ impl Pulled {
         let now = load::now();
         let source = parsed.sources.values().next();
         let table = source.ok_or(FAILED).map(|source| {
-            source.format.of.parse(&self.file.as_str().into(), &self.table, &source.format.layout)
+            let (file, layout) = (self.file.as_str().into(), &source.format.layout);
+            let text = tables::decode(&file, self.table.as_bytes(), layout.size.lines)?;
+            source.format.of.parse(&file, text, layout)
         })?;
         let mut inputs = Inputs::default();
         match table {

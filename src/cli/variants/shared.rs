@@ -1,12 +1,16 @@
 //! The desired variants of each agent, and the variants that it has, for all commands on variants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{anyhow, bail};
 
 use crate::agents_api::{Client, ReadOnly, ReadVariants};
 use crate::compile::{Variants, variants};
-use crate::model::{DesiredVariant, Instant, Problem, RemoteVariants};
+use crate::limits::variants::{MAX_ATTRIBUTES, MAX_VARIANTS, STEADY};
+use crate::model::{DesiredVariant, Environment, Instant, PageId, Problem, RemoteVariants, after, each_once};
+use crate::pages::Variant;
 use crate::settings::Settings;
-use crate::sources::{Files, Revision};
+use crate::sources::Files;
 
 use super::super::global::Global;
 use super::super::load;
@@ -26,27 +30,104 @@ pub struct Desired {
 impl Desired {
     /// Reads the files, and evaluates the variants at an instant.
     pub fn load(settings: &Settings, at: Instant) -> Self {
-        let mut files = Files::new(settings);
+        let mut files = Files::with_variants(settings);
         files.settle();
         let revision = files.revision();
-        let of_files = revision.problems.values().flatten().cloned().collect();
-        Self::of(settings, &revision, at, of_files)
-    }
-
-    /// Evaluates the variants of inputs that were read before.
-    pub fn of(settings: &Settings, revision: &Revision, at: Instant, problems: Vec<Problem>) -> Self {
-        let Variants { all, problems: found } =
+        let Variants { all, problems } =
             variants(&settings.blueprint, &settings.variants, &revision.inputs, at);
-        let mut desired = Self { agents: BTreeMap::new(), problems };
-        desired.problems.extend(found);
+        let of_files = revision.problems.into_values().flatten();
+        let mut desired = Self { agents: BTreeMap::new(), problems: of_files.chain(problems).collect() };
+        desired.problems.extend(changing(&all, at));
         for variant in all {
             match variant.desired(at) {
                 Ok(texts) => desired.agents.entry(texts.agent.clone()).or_default().push(texts),
                 Err(problems) => desired.problems.extend(problems),
             }
         }
+        desired.problems = each_once(&desired.problems);
         desired
     }
+
+    /// Leaves only one agent, if one is named.
+    ///
+    /// # Errors
+    /// When the settings define no variants of it, or none at all.
+    pub fn select(&mut self, settings: &Settings, agent: Option<&str>) -> anyhow::Result<()> {
+        if let Some(agent) = agent {
+            PageId::new(agent, Environment::Live).map_err(|message| anyhow!("{message}"))?;
+            self.agents.retain(|known, _| known == agent);
+        }
+        match (self.agents.is_empty(), agent) {
+            (false, _) => Ok(()),
+            (true, Some(agent)) => bail!(
+                "the settings define no valid variants of agent {agent}\n  hint: check agent in [[variants]]"
+            ),
+            (true, None) if settings.variants.is_empty() => bail!(
+                "the settings define no variants\n  hint: add a [[variants]] block with agent, for_each, name and \
+                 attributes"
+            ),
+            // The reasons are shown.
+            (true, None) if self.has_errors() => Ok(()),
+            (true, None) => {
+                bail!("no row gives a variant\n  hint: check for_each of the [[variants]] blocks")
+            }
+        }
+    }
+
+    /// Returns true if something keeps a variant from being known.
+    pub fn has_errors(&self) -> bool {
+        self.problems.iter().any(Problem::is_error)
+    }
+}
+
+/// Warns about attributes that change by themselves, each once for an agent.
+fn changing(all: &[Variant], at: Instant) -> Vec<Problem> {
+    let mut known = BTreeSet::new();
+    let mut problems = Vec::new();
+    for variant in all {
+        for (name, origin) in variant.changing(at, after(at, STEADY)) {
+            if known.insert((variant.agent.as_str(), name)) {
+                let days = STEADY.num_days();
+                let message =
+                    format!("attribute {name} of \"{}\" changes by itself within {days} days", variant.name);
+                let hint = "keep it on a page: a variant reaches callers only by a deployment";
+                problems.push(Problem::at(&origin, message).hint(hint).warning());
+            }
+        }
+    }
+    problems
+}
+
+/// Returns the problems that only table and agent together have.
+pub fn problems_with(agent: &str, variants: &[DesiredVariant], found: &RemoteVariants) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let fold = |name: &str| name.trim().to_lowercase();
+    let remote = || found.variants.iter().map(|remote| remote.name.as_str());
+    let near: BTreeMap<String, &str> = remote().map(|name| (fold(name), name)).collect();
+    for variant in variants.iter().filter(|variant| found.variant(&variant.name).is_none()) {
+        if let Some(other) = near.get(&fold(&variant.name)) {
+            let name = &variant.name;
+            let message = format!(
+                "variant \"{other}\" of agent {agent} differs from \"{name}\" only in blanks or case"
+            );
+            problems
+                .push(Problem::at(&variant.origin, message).hint("rename one: they would be two variants"));
+        }
+    }
+    let of_variants: BTreeSet<&str> =
+        remote().chain(variants.iter().map(|variant| variant.name.as_str())).collect();
+    let known = found.attributes.iter().map(|attribute| attribute.name.as_str());
+    let ours = variants.iter().flat_map(|variant| variant.attributes.keys()).map(String::as_str);
+    let of_attributes: BTreeSet<&str> = known.chain(ours).collect();
+    for (what, count, limit) in
+        [("variants", of_variants.len(), MAX_VARIANTS), ("attributes", of_attributes.len(), MAX_ATTRIBUTES)]
+    {
+        if count > limit {
+            let message = format!("agent {agent} would have {count} {what}, and the API takes {limit}");
+            problems.push(Problem::new(message).hint("remove some on the agent, or use another one"));
+        }
+    }
+    problems
 }
 
 /// Fetches the variants of agents, one after the other within the rate; creates nothing.
