@@ -141,7 +141,7 @@ impl Compiler<'_> {
         }
         let origin = row.map_or_else(|| block.origin.clone(), Row::origin);
         let (agent, name) = (agent?.agent, name?);
-        complete.then_some(Variant { agent: agent.to_string(), name, attributes, origin })
+        complete.then_some(Variant { agent, name, attributes, origin })
     }
 }
 

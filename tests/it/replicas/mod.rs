@@ -327,6 +327,31 @@ async fn a_standby_serves_the_status_page_and_says_that_it_stands_by() {
     assert!(response.text().await.unwrap().contains("no replica is active"));
 }
 
+/// An update reaches the standbys first; then an older program meets the newer store.
+#[tokio::test]
+async fn a_newer_program_upgrades_the_store_and_an_older_one_cannot_take_over() {
+    let cluster = Cluster::new(Server::shared(), "");
+    cluster.sql("ALTER TABLE rtconfd.replicas DROP COLUMN files; UPDATE rtconfd.meta SET version = 1");
+    let first = cluster.start_active("a").await;
+    cluster.sql("ALTER TABLE rtconfd.replicas DROP COLUMN files; UPDATE rtconfd.meta SET version = 1");
+    let second = cluster.start_standby("b").await;
+    until("the store is upgraded", || cluster.sql("SELECT version FROM rtconfd.meta") == "2").await;
+    cluster.sites(1);
+    cluster.until_phones(1).await;
+    assert!(is_active(&first), "{}", first.log());
+    cluster.sql("UPDATE rtconfd.meta SET version = 99");
+    until("the older program says so", || second.log().contains("run the newer rtconfd")).await;
+    let health = cluster.run("b", &["health", "--ready"]).expect(1);
+    assert!(health.err.contains("this program knows 2") || health.out.contains("this program knows 2"));
+    cluster.sites(2);
+    cluster.until_phones(2).await;
+    cluster.sql("UPDATE rtconfd.meta SET version = 2");
+    drop(first);
+    until("the other one is active", || is_active(&second)).await;
+    cluster.sites(3);
+    cluster.until_phones(3).await;
+}
+
 /// The rights that the guide gives to the service.
 #[tokio::test]
 async fn a_replica_needs_no_more_rights_than_the_guide_gives_it() {
