@@ -247,8 +247,8 @@ impl<'g> Daemon<'g> {
             let Some(opened) = self.meanwhile(&supervisor, settings, opening).await else { return Ok(None) };
             let standby = match opened.unwrap_or(Err(StoreError::Closed)) {
                 Ok(store) => {
-                    let is_stopped = !self.finish_own_files(&supervisor, settings).await;
-                    return Ok((!is_stopped).then_some(store));
+                    let goes_on = self.finish_own_files(&supervisor, settings).await;
+                    return Ok(goes_on.then_some(store));
                 }
                 Err(StoreError::InUse { other, .. }) => {
                     Standby { why: format!("{other} holds the lease"), is_ready: true }

@@ -196,6 +196,7 @@ fn start(settings: &Settings, arguments: &Arguments) -> Instant {
     let transitions = world.pages.iter().filter_map(|managed| {
         let owned = managed.page.owned(variable.as_ref()?)?;
         owned
+            .definition
             .next_transition(now, now.checked_add_signed(TimeDelta::days(8))?)
             .map(|transition| transition.at)
     });

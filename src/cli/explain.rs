@@ -78,7 +78,7 @@ fn explain(managed: &Managed, owned: &Owned, schema: &Schema, at: Instant) -> an
     let before = owned.transitions(from, until_now, MAX_SCAN_STEPS).unwrap_or_default();
     let last = before.found.last().filter(|_| before.cut_short_at.is_none());
     let since = last.map(|transition| transition.at).filter(|since| *since > from);
-    let until = owned.next_transition(at, to).map(|transition| transition.at);
+    let until = owned.definition.next_transition(at, to).map(|transition| transition.at);
     Ok(json!({
         "page": managed.page.id.to_string(),
         "variable": owned.variable.to_string(),

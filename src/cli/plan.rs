@@ -173,8 +173,9 @@ impl Outcome {
         let by_place = managed.page.by_place();
         for change in plan.changes {
             let owned = by_place.get(&change.variable);
-            let until =
-                owned.and_then(|owned| owned.next_transition(now, horizon)).map(|transition| transition.at);
+            let until = owned
+                .and_then(|owned| owned.definition.next_transition(now, horizon))
+                .map(|transition| transition.at);
             self.rows.push(Row {
                 page: page.clone(),
                 variable: Some(change.variable.to_string()),

@@ -59,8 +59,8 @@ struct Listening {
 
 /// Starts the task that handles signals and reload requests.
 ///
-/// SIGTERM and SIGINT stop the daemon, and set `stopping` before. SIGHUP and requests on `asked` reload the settings;
-/// invalid ones leave the active ones in place.
+/// SIGTERM and SIGINT stop the daemon, and set `stopping` before. SIGHUP and requests on `asked`
+/// reload the settings; invalid ones leave the active ones in place.
 pub fn listen(
     global: Global,
     active: Active,

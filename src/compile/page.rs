@@ -182,10 +182,8 @@ impl Compiler<'_> {
         }
         let agent = agent?;
         let id = |environment| {
-            let id = PageId::new(agent.value.trim(), environment).map_err(|message| {
-                Problem::at(&agent.origin, message)
-                    .hint("write the Project ID from the vendor's UI: letters, digits and -")
-            });
+            let id = PageId::new(agent.value.trim(), environment)
+                .map_err(|message| Problem::at(&agent.origin, message).hint(PageId::AGENT_HINT));
             reader.ok(id)
         };
         match environments.filter(|environments| !environments.is_empty()) {

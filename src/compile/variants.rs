@@ -28,7 +28,7 @@ const RESERVED: &[&str] = &[
 pub struct Variants {
     /// The valid ones, in the order of the settings and their rows.
     pub all: Vec<Variant>,
-    /// The problems of the others, and of all together.
+    /// The problems of invalid variants, and of all variants of an agent together.
     pub problems: Vec<Problem>,
 }
 
@@ -82,8 +82,11 @@ impl Compiler<'_> {
             return made.problems.extend(reader.into_problems());
         };
         let repeat = self.repeat(&reader, for_each, "for_each", block.get("join"));
-        let table = repeat.as_ref().and_then(|repeat| inputs.tables.get(repeat.source));
-        let Some((repeat, Some(Table::Rows(rows)))) = repeat.zip(Some(table.map(|table| &**table))) else {
+        let rows = repeat.as_ref().and_then(|repeat| match &**inputs.tables.get(repeat.source)? {
+            Table::Rows(rows) => Some(rows),
+            Table::Tree(_) => None,
+        });
+        let (Some(repeat), Some(rows)) = (&repeat, rows) else {
             made.problems.extend(reader.into_problems());
             let message = "its source could not be read, so its variants are unknown";
             return made.problems.push(Problem::at(&for_each.origin, message));
@@ -97,7 +100,7 @@ impl Compiler<'_> {
         for row in repeat.of(rows) {
             let reader = Reader::new(Scope::Plain, &self.blueprint.zones);
             let variant = self
-                .scoped(&reader, &repeat, row)
+                .scoped(&reader, repeat, row)
                 .and_then(|scoped| reader.within(&scoped, |reader| self.variant(reader, block, Some(row))));
             let problems = reader.into_problems();
             problems.iter().for_each(|problem| troubled.note(problem, &block.origin, row));
@@ -116,8 +119,7 @@ impl Compiler<'_> {
         let agent = fields.require(reader, "agent").and_then(|node| {
             let text = reader.text(node, "agent")?;
             let id = PageId::new(text.value.trim(), Environment::Live);
-            let hint = "write the Project ID from the vendor's UI: letters, digits and -";
-            reader.ok(id.map_err(|message| Problem::at(&text.origin, message).hint(hint)))
+            reader.ok(id.map_err(|message| Problem::at(&text.origin, message).hint(PageId::AGENT_HINT)))
         });
         let name = fields.require(reader, "name").and_then(|node| {
             let text = reader.text(node, "name")?;

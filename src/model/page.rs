@@ -65,6 +65,9 @@ pub struct PageId {
 }
 
 impl PageId {
+    /// The remedy for an invalid agent id.
+    pub const AGENT_HINT: &str = "write the Project ID from the vendor's UI: letters, digits and -";
+
     /// Creates a page id; validates the agent id, which becomes part of a URL.
     pub fn new(agent: &str, environment: Environment) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

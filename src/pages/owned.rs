@@ -53,6 +53,28 @@ pub struct Transitions {
     pub cut_short_at: Option<Instant>,
 }
 
+impl Definition {
+    /// Returns the next change between two instants.
+    ///
+    /// Also returns none if the change is not found within a limited number of steps, for example
+    /// for a window that starts every minute and never ends.
+    pub fn next_transition(&self, from: Instant, to: Instant) -> Option<Transition> {
+        let first = self.evaluate(from).ok()?;
+        let mut at = first.until?;
+        for _ in 0..MAX_STEPS_TO_NEXT {
+            if at >= to {
+                return None;
+            }
+            let evaluated = self.evaluate(at).ok()?;
+            if !first.value.same(&evaluated.value) {
+                return Some(Transition { at, value: evaluated.value, because: self.because(at) });
+            }
+            at = evaluated.until.filter(|next| *next > at)?;
+        }
+        None
+    }
+}
+
 impl Owned {
     /// Returns the same variable, evaluated ahead of the clock.
     pub fn ahead(&self, by: TimeDelta) -> Self {
@@ -80,26 +102,6 @@ impl Owned {
         }
         // The step limit is reached, so they count as different.
         false
-    }
-
-    /// Returns the next change between two instants.
-    ///
-    /// Also returns none if the change is not found within a limited number of steps, for example
-    /// for a window that starts every minute and never ends.
-    pub fn next_transition(&self, from: Instant, to: Instant) -> Option<Transition> {
-        let first = self.definition.evaluate(from).ok()?;
-        let mut at = first.until?;
-        for _ in 0..MAX_STEPS_TO_NEXT {
-            if at >= to {
-                return None;
-            }
-            let evaluated = self.definition.evaluate(at).ok()?;
-            if !first.value.same(&evaluated.value) {
-                return Some(Transition { at, value: evaluated.value, because: self.definition.because(at) });
-            }
-            at = evaluated.until.filter(|next| *next > at)?;
-        }
-        None
     }
 
     /// Returns the values over a range of time, searched in at most this number of steps.

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::model::{DesiredVariant, Instant, Origin, Problem, Variable};
+use crate::model::{DesiredVariant, Instant, Origin, Problem};
 
 use super::definition::{Definition, UntypedValue};
-use super::owned::Owned;
 
 /// The owned attributes of one variant.
 #[derive(Clone, Debug)]
@@ -51,21 +50,14 @@ impl Variant {
             false => Err(problems),
         }
     }
-}
 
-impl Variant {
     /// Returns the attributes that change by themselves in a period, each with its place.
     pub fn changing(&self, from: Instant, to: Instant) -> Vec<(&str, Origin)> {
-        let changes = |(name, definition): (&'_ String, &Definition)| {
-            let variable: Variable = name.parse().ok()?;
-            let owned = Owned { variable, definition: definition.clone(), row: None };
-            owned.next_transition(from, to)?;
-            Some(definition.evaluate(from).ok()?.origin)
-        };
-        let attributes = self.attributes.iter();
-        attributes
-            .filter_map(|(name, definition)| Some((name.as_str(), changes((name, definition))?)))
-            .collect()
+        let changing = self.attributes.iter().filter_map(|(name, definition)| {
+            definition.next_transition(from, to)?;
+            Some((name.as_str(), definition.evaluate(from).ok()?.origin))
+        });
+        changing.collect()
     }
 }
 

@@ -16,12 +16,12 @@ mod surroundings;
 mod time;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::compile::{Blueprint, check_shape, check_variants, sources_of_variants};
+use crate::compile::{Blueprint, check_shape, check_variants};
 use crate::limits::api::RESYNC;
 use crate::limits::changes::MAX_APPROVALS;
 use crate::limits::files::RESTAT;
@@ -83,8 +83,6 @@ pub struct Settings {
     pub blueprint: Blueprint,
     /// The blocks of variants, as written.
     pub variants: Vec<Node>,
-    /// The sources that only variants use: the daemon does not read them.
-    pub sources_of_variants: BTreeSet<String>,
     /// Warnings about valid settings.
     pub warnings: Vec<Problem>,
     /// The choice of zone database; the database itself is in the blueprint.
@@ -218,7 +216,6 @@ fn read(
         assert_formats: assert_formats?,
         sources,
         calendars: calendars.into_iter().filter_map(|(name, read)| Some((name, read.file?))).collect(),
-        sources_of_variants: sources_of_variants(&blueprint, &variants),
         blueprint,
         variants,
         warnings,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::compile::Inputs;
+use crate::compile::{Inputs, sources_of_variants};
 use crate::limits::files::COMMAND_WAIT;
 use crate::model::Problem;
 use crate::settings::Settings;
@@ -68,7 +68,8 @@ impl Files {
 
     /// Creates the list of files with another reader than the disk.
     pub fn read_by(settings: &Settings, reader: Box<dyn ReadFiles>) -> Self {
-        Self::of(settings, reader, |source| !settings.sources_of_variants.contains(source))
+        let only_of_variants = sources_of_variants(&settings.blueprint, &settings.variants);
+        Self::of(settings, reader, |source| !only_of_variants.contains(source))
     }
 
     /// Creates the list of all files, with those that only variants use.

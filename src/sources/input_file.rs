@@ -110,7 +110,7 @@ impl InputFile {
 
     /// Restores the last good content from an earlier run of the program, if there is any.
     ///
-    /// The same content stays as it was parsed. Other content counts as unread.
+    /// The same content is not parsed again. Other content counts as unread.
     pub(super) fn recall(&mut self, bytes: Option<&[u8]>, zones: &Database) {
         let is_same = |good: &Good| bytes.is_some_and(|bytes| good.digest == digest(bytes));
         if self.good.as_ref().is_some_and(is_same) {

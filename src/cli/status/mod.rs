@@ -297,7 +297,7 @@ async fn by_daemon_alone(global: &Global, arguments: &Arguments, exit: Exit) -> 
 fn next_change(managed: &Managed, now: Instant) -> Option<(Instant, String)> {
     let to = now.checked_add_signed(MAX_NEXT_CHANGE)?;
     let changes = managed.page.variables.iter().filter_map(|owned| {
-        let transition = owned.next_transition(now, to)?;
+        let transition = owned.definition.next_transition(now, to)?;
         let value = match &transition.value {
             crate::pages::UntypedValue::Cell(cell) => cell.text.clone(),
             value => shorten(&value.to_json(), 40),

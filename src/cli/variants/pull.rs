@@ -39,8 +39,8 @@ pub struct Arguments {
 pub async fn run(global: &Global, arguments: Arguments) -> anyhow::Result<Exit> {
     let global = &arguments.access.over(global)?;
     let Arguments { agent, into, .. } = arguments;
-    let hint = "write the Project ID from the vendor's UI: letters, digits and -";
-    PageId::new(&agent, Environment::Live).map_err(|message| anyhow!("{message}\n  hint: {hint}"))?;
+    PageId::new(&agent, Environment::Live)
+        .map_err(|message| anyhow!("{message}\n  hint: {}", PageId::AGENT_HINT))?;
     let connection = match access::connection(global) {
         Ok(connection) => connection,
         Err(exit) => return Ok(exit),

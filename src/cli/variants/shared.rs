@@ -58,7 +58,8 @@ impl Desired {
     /// When the settings define no variants of it, or none at all.
     pub fn select(&mut self, settings: &Settings, agent: Option<&str>) -> anyhow::Result<()> {
         if let Some(agent) = agent {
-            PageId::new(agent, Environment::Live).map_err(|message| anyhow!("{message}"))?;
+            PageId::new(agent, Environment::Live)
+                .map_err(|message| anyhow!("{message}\n  hint: {}", PageId::AGENT_HINT))?;
             self.agents.retain(|known, _| known == agent);
         }
         match (self.agents.is_empty(), agent) {

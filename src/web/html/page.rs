@@ -135,7 +135,7 @@ fn value(page: &PageStatus, owned: &Owned, zone: Zone, now: Instant) -> Markup {
     let observed = page.observed.as_ref();
     let found = observed.map(|page| owned.variable.read(&page.variables).cloned().unwrap_or(Value::Null));
     let desired = owned.definition.evaluate(now).map(|evaluated| evaluated.value);
-    let until = now.checked_add_signed(HORIZON).and_then(|to| owned.next_transition(now, to));
+    let until = now.checked_add_signed(HORIZON).and_then(|to| owned.definition.next_transition(now, to));
     html! {
         tr {
             th scope="row" data-label="Variable" { (owned.variable) }

@@ -114,7 +114,7 @@ fn next_opening(hours: &[&Arc<Hours>], now: Instant) -> Markup {
 fn next(page: &Page, zone: Zone, now: Instant) -> Markup {
     let to = now.checked_add_signed(AHEAD).unwrap_or(now);
     let transitions =
-        page.variables.iter().filter_map(|owned| Some((owned, owned.next_transition(now, to)?)));
+        page.variables.iter().filter_map(|owned| Some((owned, owned.definition.next_transition(now, to)?)));
     let next = transitions.min_by_key(|(_, transition)| transition.at);
     html! {
         @if let Some((owned, transition)) = next {
